@@ -46,7 +46,7 @@ STAND_BY_EXIT_CODE = 75
 def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     """Work until a signal arrives, with the parts of `role` running; return the exit code."""
     runtime.control.set_level = logs.set_level
-    runtime.measuring.serve()
+    runtime.metrics.serve()
     runtime.app.steps["worker"].add(Parts)
     runtime.app.steps["consumer"].update((ConsumerHeartbeat, RestoreRevoked, TaskEventsForFlower))
     records.connect()
@@ -93,7 +93,7 @@ def run_parts(runtime: Runtime, role: Role) -> int:
     START.repeat()
     _reload_on_hangup(runtime)
     runtime.control.set_level = logs.set_level
-    runtime.measuring.serve()
+    runtime.metrics.serve()
     settle()
     notify("READY=1")
     duties = duties_of(runtime, role)

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from typing import Annotated
+
+from pydantic import AliasChoices, Field
 
 from esquirell.domain.record import record
 
@@ -71,15 +74,15 @@ ENOUGH = 5
 
 @record
 class Doubt:
-    """How often a check failed lately; `told` from ENOUGH failures until none is left.
+    """How often a check failed lately; `confirmed` from ENOUGH failures until none is left.
 
-    `scale` is what corrects a value, where that is certain.
+    `scale` corrects the value, where that is certain. Earlier builds stored `confirmed` as `told`.
     """
 
     sentence: str
     scale: Scale | None = None
     failures: int = 1
-    told: bool = False
+    confirmed: Annotated[bool, Field(validation_alias=AliasChoices("confirmed", "told"))] = False
 
     @property
     def warning(self) -> str:
@@ -126,7 +129,7 @@ def corrected(
     certain = [
         doubt.scale
         for place, doubt in doubts.items()
-        if doubt.told and doubt.scale and _still_holds(doubt, doubt.scale, seen.get(place))
+        if doubt.confirmed and doubt.scale and _still_holds(doubt, doubt.scale, seen.get(place))
     ]
     return {
         scale.key: values[scale.key] / scale.divisor for scale in certain if scale.key in values
@@ -144,8 +147,8 @@ def _place(verdict: Verdict) -> str:
 def _weighed(doubt: Doubt | None, verdict: Verdict) -> Doubt | None:
     if doubt is not None and doubt.agrees(verdict):
         failures = min(doubt.failures + 1, ENOUGH)
-        told = doubt.told or failures == ENOUGH
-        return replace(doubt, failures=failures, told=told)
+        confirmed = doubt.confirmed or failures == ENOUGH
+        return replace(doubt, failures=failures, confirmed=confirmed)
     if doubt is not None and doubt.failures > 1:
         return replace(doubt, failures=doubt.failures - 1)
     if not verdict.sentence:

@@ -88,8 +88,8 @@ def _judged(
     reading: Reading, bench: _Bench, before: Ledger | None, writer: str
 ) -> tuple[Reading, Ledger]:
     diagnostics = _with_raw(reading, bench.raw) | bench.notes
-    told = [doubt.warning for doubt in bench.doubts.values() if doubt.told]
-    warnings = tuple(dict.fromkeys([*bench.warnings, *told]))
+    confirmed = [doubt.warning for doubt in bench.doubts.values() if doubt.confirmed]
+    warnings = tuple(dict.fromkeys([*bench.warnings, *confirmed]))
     ledger = Ledger(
         at=bench.at,
         based_on=before.based_on if before else None,

@@ -80,7 +80,7 @@ def sentence(error: ValidationError) -> str:
     place = ".".join(str(part) for part in first["loc"])
     context = first.get("ctx", {})
     if context.get("pattern") == _SLUG:
-        message = "may hold only a-z, 0-9, _ and -"
+        message = "may contain only a-z, 0-9, _ and -"
     elif first["type"] in _PROBLEMS:
         message = _PROBLEMS[first["type"]].format_map(context)
     else:

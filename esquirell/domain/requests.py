@@ -30,8 +30,8 @@ class Payload(BaseModel):
     transaction: Annotated[Transaction, Field(description="comes back with the answer")] = None
 
 
-class Nothing(Payload):
-    """Nothing is needed."""
+class EmptyPayload(Payload):
+    """No fields are needed."""
 
 
 Reference = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
@@ -78,7 +78,7 @@ class LogLevel(Payload):
     level: Level
 
 
-class Named(Payload):
+class NamePayload(Payload):
     """The name of the meter or schedule."""
 
     name: Reference
@@ -88,7 +88,7 @@ class NewSchedule(Schedule, Payload):
     """A schedule to add."""
 
 
-class ScheduleChange(Named):
+class ScheduleChange(NamePayload):
     """The fields of a schedule to change; the others stay."""
 
     every: Seconds | None = None
@@ -203,7 +203,7 @@ class MeterExchange(MeterFields):
     ] = "auto"
 
 
-class MeterRemoval(Named):
+class MeterRemoval(NamePayload):
     """A meter to remove; its history stays unless `forget` is true."""
 
     forget: bool = False

@@ -72,7 +72,7 @@ class Periods:
         return self._numbers.get(moment)
 
     def title(self, number: int, words: Words) -> str:
-        """Name a period for people."""
+        """Return the name of a period for people."""
         return words.period(self._calendar.local(self.starts[number]), self.period)
 
     def labels(self, letters: int, words: Words) -> list[Label]:

@@ -43,10 +43,10 @@ class Point:
 
 @record
 class Series:
-    """One quantity of one meter, by the numbers of its steps; one without a value is absent.
+    """One quantity of one meter, by step number; steps without a value are absent.
 
-    `colour` is its place in the palette, -1 that of the rest; `down` draws bars below zero.
-    `below` is the meter that measures this one's energy as well, if any; `key` its quantity key.
+    `colour` is its index in the palette, -1 for the rest; `down` draws bars below zero. `below` is
+    the meter that measures this one's energy as well, if any; `key` its quantity key.
     """
 
     name: str
@@ -152,7 +152,7 @@ class Figure:
         return replace(self, unit=unit, series=series, decimals=self.decimals + 2)
 
     def parts(self, words: Words) -> "Figure":
-        """Return series that add up, stacked, with what the meters below do not explain."""
+        """Return series that add up, stacked, with the part that submeters do not explain."""
         series = [self._unexplained(line, words) for line in self.series]
         return replace(self, series=series, stacked=True)
 
@@ -174,9 +174,9 @@ class Figure:
         return replace(whole, name=name, points=points, colour=-1)
 
     def reduced(self, words: Words) -> "Figure":
-        """Return what can be distinguished: for bars the largest and the sum of the rest, stacked.
+        """Return what can be distinguished: for bars, the largest and the sum of the rest, stacked.
 
-        Curves, and what can't be added up, get a panel each.
+        Curves, and series that can't be added up, get a panel each.
         """
         if len({line.colour for line in self.series}) <= MOST:
             return self

@@ -103,7 +103,7 @@ def _step_text(figure: Figure, number: int, words: Words) -> str:
 def readout(figure: Figure, words: Words) -> dict[str, object]:
     """Return what a script shows for each step: its place (fraction of the width), name, values.
 
-    For a figure as it is drawn: reduced and scaled. Panels have none: side by side they suffice.
+    For a figure as drawn, reduced and scaled. Panels have no read-out: they are seen side by side.
     """
     if figure.panels:
         return {}

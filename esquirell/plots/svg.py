@@ -38,8 +38,8 @@ def style() -> str:
 def draw(figure: Figure, words: Words = ENGLISH, width: int = WIDE, *, name: str = "") -> str:
     """Draw a figure for a page; `name` distinguishes several on a page.
 
-    The root says where the values are drawn, and which are at its lower and upper edge, for a
-    script that shows a read-out and the present.
+    The root's attributes give the area of the values, and those at its lower and upper edge, for a
+    script that shows a read-out and the present power.
     """
     picture = _picture(figure, words, width, name)
     box = picture.box
@@ -65,7 +65,7 @@ def draw_alone(figure: Figure, words: Words = ENGLISH, width: int = WIDE) -> str
 
 
 def as_drawn(figure: Figure, words: Words = ENGLISH) -> Figure:
-    """Return a figure as it is drawn: what can be distinguished, in a suitable unit."""
+    """Return a figure as it is drawn: reduced to what can be distinguished, in a suitable unit."""
     return figure.reduced(words).scaled()
 
 
@@ -78,7 +78,7 @@ def _picture(figure: Figure, words: Words, width: int, name: str) -> "_Picture":
 
 @record
 class _Picture:
-    """One picture while it is drawn."""
+    """One chart while it is drawn."""
 
     figure: Figure
     words: Words

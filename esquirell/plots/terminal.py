@@ -51,7 +51,7 @@ def draw(
 def _charts(series: Sequence[Series]) -> tuple[list[list[Series]], int]:
     """Return what is drawn together, the largest only, and how many charts are left out.
 
-    What points down, as exported energy, is drawn below what points up.
+    Exports and other series that point down are drawn below those that point up.
     """
     charts: list[list[Series]] = []
     for line in series:

@@ -13,7 +13,7 @@ _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 @record
 class Words:
-    """The words of a language, and how it writes numbers and dates; weeks begin on Monday."""
+    """The words of a language, and its formats of numbers and dates; weeks begin on Monday."""
 
     months: tuple[str, ...] = _MONTHS
     weekdays: tuple[str, ...] = _WEEKDAYS
@@ -34,16 +34,16 @@ class Words:
         return f"{MINUS}{text}" if rounded < 0 else text
 
     def month(self, local: datetime) -> str:
-        """Name the month of a local moment."""
+        """Return the month of a local moment in words."""
         return self.months[local.month - 1]
 
     def day(self, local: datetime) -> str:
-        """Write a local date without its year."""
+        """Return a local date without its year."""
         weekday = self.weekdays[local.weekday()]
         return self.date.format(weekday=weekday, day=local.day, month=self.month(local))
 
     def period(self, local: datetime, period: Period) -> str:
-        """Name the period that begins at a local moment."""
+        """Return the name of the period that begins at a local moment."""
         match period:
             case "year":
                 return f"{local:%Y}"

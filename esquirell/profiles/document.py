@@ -29,7 +29,7 @@ _PROBLEMS = {
     "missing": "is missing",
     "string_type": _TEXT,
     "string_too_short": "must not be empty",
-    "string_pattern_mismatch": "may hold only a-z, 0-9 and _",
+    "string_pattern_mismatch": "may contain only a-z, 0-9 and _",
     "float_type": _NUMBER,
     "float_parsing": _NUMBER,
     "int_type": _NUMBER,
@@ -94,7 +94,7 @@ def parse(name: str, text: str, where: str = "") -> Profile:
 def _check_name(file: Path) -> None:
     if file.stem == AUTO or not _NAME.fullmatch(file.stem):
         raise ConfigError(
-            f"{file}: a profile is named after its file, whose name may hold only a-z, 0-9, _ "
+            f"{file}: a profile is named after its file, whose name may contain only a-z, 0-9, _ "
             f'and - and may not be "{AUTO}"'
         )
 
@@ -155,7 +155,7 @@ def _of_one(dp: str, point: Datapoint, profile: Profile) -> Iterator[str]:
     if not math.isfinite(point.divisor):
         yield f"{place}.divisor must be a finite number"
     if point.key and not _KEY.fullmatch(point.key):
-        yield f"{place}.key may hold only a-z, 0-9 and _"
+        yield f"{place}.key may contain only a-z, 0-9 and _"
     if not point.key and not point.adds and point.divisor != 1:
         yield f"{place}.divisor belongs to a key: other values are kept as they are"
     if point.adds and not dp.isdecimal():

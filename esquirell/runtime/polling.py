@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from esquirell.metrics import Exporter
 
 
-class Measuring:
+class Metrics:
     """The metrics of this process; nothing of them is loaded unless they are enabled.
 
     `report` returns the health report, which the bridge exposes too.
@@ -84,7 +84,7 @@ class Polling:
     upkeep: Upkeep
     shared: Shared
     mqtt: Mqtt
-    measuring: Measuring
+    metrics: Metrics
     queues: tuple[str, ...] = ()
     served: tuple[str, ...] = ("",)
     parent: str = ""
@@ -99,7 +99,7 @@ class Polling:
     def poller(self) -> Poller:
         """The service that polls."""
         devices, storage, upkeep, clock = self.devices, self.storage, self.upkeep, self.upkeep.clock
-        transport, store = self.measuring.ports(devices.transport, storage.readings)
+        transport, store = self.metrics.ports(devices.transport, storage.readings)
         history = storage.reading_history
         dating = Dating(upkeep.timekeeper, storage.spool, history, upkeep.corrections, clock)
         saver = Saver(PatientStore(store), storage.spool, dating)

@@ -148,9 +148,9 @@ class Runtime:
         return Mqtt(lambda: self.settings, now)
 
     @cached_property
-    def measuring(self) -> Measuring:
+    def metrics(self) -> Metrics:
         """The metrics for Prometheus."""
-        return Measuring(self.settings, self.mqtt, lambda: self.health.report(None))
+        return Metrics(self.settings, self.mqtt, lambda: self.health.report(None))
 
     @cached_property
     def polling(self) -> Polling:
@@ -162,7 +162,7 @@ class Runtime:
             self.upkeep,
             self.shared,
             self.mqtt,
-            self.measuring,
+            self.metrics,
             left_out=self.left_out,
         )
 

@@ -97,16 +97,16 @@ _TABLE: tuple[Command, ...] = (
         Handlers.fetch,
         answers.Fetched,
     ),
-    Query("meter/list", requests.Nothing, Handlers.list_meters, answers.MeterList),
+    Query("meter/list", requests.EmptyPayload, Handlers.list_meters, answers.MeterList),
     Job(
         "meter/test",
-        requests.Named,
+        requests.NamePayload,
         Handlers.test_meter,
         answers.Tried,
     ),
     Job(
         "meter/capture",
-        requests.Named,
+        requests.NamePayload,
         Handlers.capture_meter,
         answers.Captured,
         sources=NOT_MQTT,
@@ -132,15 +132,19 @@ _TABLE: tuple[Command, ...] = (
         answers.MeterRemoved,
         sources=NOT_MQTT,
     ),
-    Query("schedule/list", requests.Nothing, Handlers.list_schedules, answers.ScheduleList),
+    Query("schedule/list", requests.EmptyPayload, Handlers.list_schedules, answers.ScheduleList),
     Change("schedule/add", requests.NewSchedule, Handlers.add_schedule, answers.ScheduleState),
     Change("schedule/set", requests.ScheduleChange, Handlers.set_schedule, answers.ScheduleState),
-    Change("schedule/enable", requests.Named, Handlers.enable_schedule, answers.ScheduleState),
-    Change("schedule/disable", requests.Named, Handlers.disable_schedule, answers.ScheduleState),
-    Change("schedule/reset", requests.Named, Handlers.reset_schedule, answers.ScheduleState),
-    Change("schedule/remove", requests.Named, Handlers.remove_schedule, answers.Removed),
-    Job("schedule/run", requests.Named, Handlers.run_schedule, answers.TaskResult),
-    Query("task/list", requests.Nothing, Handlers.list_tasks, answers.TaskList),
+    Change(
+        "schedule/enable", requests.NamePayload, Handlers.enable_schedule, answers.ScheduleState
+    ),
+    Change(
+        "schedule/disable", requests.NamePayload, Handlers.disable_schedule, answers.ScheduleState
+    ),
+    Change("schedule/reset", requests.NamePayload, Handlers.reset_schedule, answers.ScheduleState),
+    Change("schedule/remove", requests.NamePayload, Handlers.remove_schedule, answers.Removed),
+    Job("schedule/run", requests.NamePayload, Handlers.run_schedule, answers.TaskResult),
+    Query("task/list", requests.EmptyPayload, Handlers.list_tasks, answers.TaskList),
     Job("task/run", requests.TaskCall, Handlers.run_task, answers.TaskResult),
     Job("ha/backfill", requests.Backfill, Handlers.backfill, answers.Backfilled),
     Change(
@@ -150,8 +154,10 @@ _TABLE: tuple[Command, ...] = (
         answers.LevelSet,
         sources=MQTT_ONLY,
     ),
-    Change("restart", requests.Nothing, Handlers.restart, answers.Restarting, sources=MQTT_ONLY),
-    Query("health", requests.Nothing, Handlers.report_health, answers.HealthReport),
+    Change(
+        "restart", requests.EmptyPayload, Handlers.restart, answers.Restarting, sources=MQTT_ONLY
+    ),
+    Query("health", requests.EmptyPayload, Handlers.report_health, answers.HealthReport),
 )
 
 COMMANDS: Mapping[str, Command] = {command.name: command for command in _TABLE}

@@ -8,16 +8,16 @@ from esquirell.domain.errors import CommandError
 from esquirell.domain.record import record
 from esquirell.domain.requests import (
     Backfill,
+    EmptyPayload,
     LogLevel,
     MeterChange,
     MeterExchange,
     MeterRemoval,
     Meters,
     MeterTrial,
-    Named,
+    NamePayload,
     NewMeter,
     NewSchedule,
-    Nothing,
     ScheduleChange,
     TaskCall,
 )
@@ -62,11 +62,11 @@ class Handlers:
     control: Control
     source: Source = "cli"
 
-    def report_health(self, _: Nothing) -> Data:
+    def report_health(self, _: EmptyPayload) -> Data:
         """Report the health of all parts."""
         return self.health.report()
 
-    def list_meters(self, _: Nothing) -> Data:
+    def list_meters(self, _: EmptyPayload) -> Data:
         """List the meters."""
         return {"meters": self.health.meters()}
 
@@ -83,12 +83,12 @@ class Handlers:
             asked.model_dump(mode="json", exclude_unset=True, exclude={"transaction"}),
         )
 
-    def test_meter(self, named: Named) -> Work:
+    def test_meter(self, named: NamePayload) -> Work:
         """Read a meter without storing or publishing anything."""
         self.edits.check_meters([named.name])
         return Work(TEST_TASK, {"name": named.name})
 
-    def capture_meter(self, named: Named) -> Work:
+    def capture_meter(self, named: NamePayload) -> Work:
         """Read what a meter sends, raw, with nothing that names the device."""
         self.edits.check_meters([named.name])
         return Work(CAPTURE_TASK, {"name": named.name})
@@ -113,7 +113,7 @@ class Handlers:
         """Remove a meter that was added; its history stays unless it is to be forgotten."""
         return self.inventory.remove(removal)
 
-    def list_schedules(self, _: Nothing) -> Data:
+    def list_schedules(self, _: EmptyPayload) -> Data:
         """List the schedules."""
         return {"schedules": list(self.schedules.states().values())}
 
@@ -130,33 +130,33 @@ class Handlers:
         self.edits.set(change)
         return self._changed(change.name)
 
-    def enable_schedule(self, named: Named) -> Data:
+    def enable_schedule(self, named: NamePayload) -> Data:
         """Resume a paused schedule."""
         self.edits.enable(named.name, enabled=True)
         return self._changed(named.name)
 
-    def disable_schedule(self, named: Named) -> Data:
+    def disable_schedule(self, named: NamePayload) -> Data:
         """Pause a schedule."""
         self.edits.enable(named.name, enabled=False)
         return self._changed(named.name)
 
-    def reset_schedule(self, named: Named) -> Data:
+    def reset_schedule(self, named: NamePayload) -> Data:
         """Forget what users changed of a schedule."""
         self.edits.reset(named.name)
         return self._changed(named.name)
 
-    def remove_schedule(self, named: Named) -> Data:
+    def remove_schedule(self, named: NamePayload) -> Data:
         """Remove a schedule."""
         self.edits.remove(named.name)
         self.schedules.removed(named.name)
         return {"name": named.name}
 
-    def run_schedule(self, named: Named) -> Work:
+    def run_schedule(self, named: NamePayload) -> Work:
         """Run a schedule now."""
         schedule = self.edits.find(named.name).effective()
         return Work(long_task_name(schedule.task), schedule.kwargs, schedule.name)
 
-    def list_tasks(self, _: Nothing) -> Data:
+    def list_tasks(self, _: EmptyPayload) -> Data:
         """List the tasks that may be scheduled and run."""
         return {"tasks": [task.payload() for task in self.tasks.all(self.source)]}
 
@@ -170,7 +170,7 @@ class Handlers:
         self.control.change_level(wanted.level)
         return {"level": wanted.level}
 
-    def restart(self, _: Nothing) -> Data:
+    def restart(self, _: EmptyPayload) -> Data:
         """Restart the service."""
         self.control.restart()
         return {}

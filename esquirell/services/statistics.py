@@ -138,7 +138,7 @@ class _StepError(Exception):
         self.cause = (
             cause
             if isinstance(cause, UnavailableError)
-            else UnreadableError(meter, f"what is stored of {meter} is damaged: {cause!r}")
+            else UnreadableError(meter, f"the stored counters of {meter} are damaged: {cause!r}")
         )
 
 

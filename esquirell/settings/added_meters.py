@@ -19,7 +19,7 @@ from esquirell.settings.toml_text import parse_toml
 
 @record
 class Edit:
-    """A change to try before it is written: a meter's table, or None to remove the meter."""
+    """A change to test before it is written: a meter's table, or None to remove the meter."""
 
     name: str
     table: Mapping[str, Any] | None
@@ -36,7 +36,7 @@ def file_of(state_dir: Path, name: str) -> Path:
 
 
 def names(state_dir: Path) -> list[str]:
-    """Return the names of the added meters, in their order. Raises ConfigError."""
+    """Return the names of the added meters, sorted. Raises ConfigError."""
     return [file.stem for file in _files(state_dir)]
 
 
@@ -47,10 +47,10 @@ def include(
     edit: Edit | None = None,
     but: Collection[str] = (),
 ) -> list[str]:
-    """Put the added meters, `but` some, among those of the configuration; return their names.
+    """Add these meters, except those in `but`, to the configuration; return their names.
 
-    `edit` replaces what a file says. Raises ConfigError for an invalid file, and for a name that
-    the configuration uses as well.
+    `edit` replaces the content of one file. Raises ConfigError for an invalid file, and for a name
+    that the configuration uses as well.
     """
     configured = data.setdefault("meters", [])
     known = [table.get("name") for table in configured if isinstance(table, dict)]
@@ -59,7 +59,7 @@ def include(
         name = str(table["name"])
         if name in known:
             raise ConfigError(
-                f"meter {name} stands in {origins.file} and in {file}: remove one of them"
+                f"meter {name} is defined in {origins.file} and in {file}: remove one of them"
             )
         origins.note(("meters", name), str(file))
         prepare_table(table, Meter, ("meters", name), file.parent, origins)
@@ -69,7 +69,7 @@ def include(
 
 
 def are_hidden(state_dir: Path) -> bool:
-    """Return whether this user may not see which meters were added, which is no error."""
+    """Return whether this user may not see which meters were added; that is no error."""
     try:
         with os.scandir(folder_of(state_dir)):
             return False
@@ -115,7 +115,7 @@ def _files(state_dir: Path) -> list[Path]:
         return []  # see `are_hidden`
     except NotADirectoryError:
         if folder.exists():
-            raise ConfigError(f"{folder} is a file: remove it, meters are in a folder") from None
+            raise ConfigError(f"{folder} must be a folder: remove the file of this name") from None
         return []
     except OSError as error:
         raise DiskError(f"{folder} can't be read: {error.strerror}") from error
@@ -128,7 +128,7 @@ def _read(file: Path) -> Table:
         text = file.read_text(encoding="utf-8-sig")
     except PermissionError as error:
         raise ConfigError(
-            f"{file} can't be read by this user: run it with sudo, or as its owner"
+            f"{file} can't be read by this user: use sudo, or run as its owner"
         ) from error
     except OSError as error:
         raise DiskError(f"{file} can't be read: {error.strerror}") from error

@@ -14,10 +14,7 @@ from esquirell.settings.zones import check_zone
 
 
 def check(settings: Settings, origins: Origins) -> None:
-    """Reject settings that contradict each other.
-
-    Raises ConfigError with the first problem.
-    """
+    """Reject settings that contradict each other. Raises ConfigError with the first problem."""
     for table, key, problem in _problems(settings):
         raise ConfigError(origins.about(table, key, problem))
 
@@ -41,7 +38,7 @@ def _problems(settings: Settings) -> Iterator[Problem]:
 def _double(kind: str, names: Iterable[str]) -> Iterator[Problem]:
     for name, count in Counter(names).items():
         if count > 1:
-            yield (kind, name), "", f"this name is given {count} times: it must be unique"
+            yield (kind, name), "", f"this name is used {count} times: it must be unique"
 
 
 def _devices(settings: Settings) -> Iterator[Problem]:
@@ -57,7 +54,7 @@ def _devices(settings: Settings) -> Iterator[Problem]:
 
 
 def _upstream(settings: Settings) -> Iterator[Problem]:
-    """Reject an upstream meter that does not exist, and a loop of upstream meters."""
+    """Reject an unknown upstream meter, and a loop of upstream meters."""
     upstream = {meter.name: meter.upstream for meter in settings.meters}
     for name, first in upstream.items():
         seen, above = {name}, first
@@ -65,7 +62,11 @@ def _upstream(settings: Settings) -> Iterator[Problem]:
             if above in settings.left_out:
                 break
             if above not in upstream:
-                yield ("meters", name), "upstream", f"names {above}, which is no configured meter"
+                yield (
+                    ("meters", name),
+                    "upstream",
+                    f"names {above}, which is not a configured meter",
+                )
                 break
             if above in seen:
                 yield ("meters", name), "upstream", f"forms a loop through {above}"
@@ -91,7 +92,7 @@ def _strangers(settings: Settings, table: Route, names: Iterable[str] | None) ->
     known = {meter.name for meter in settings.meters} | settings.left_out.keys()
     for name in names or ():
         if name not in known:
-            yield table, "meters", f"names {name}, which is no configured meter"
+            yield table, "meters", f"names {name}, which is not a configured meter"
 
 
 def _zone(name: str, table: Route) -> Iterator[Problem]:
@@ -117,7 +118,7 @@ def _files(settings: Settings) -> Iterator[Problem]:
 
 
 def _folders(settings: Settings) -> Iterator[Problem]:
-    """Reject a file in the place of a folder, and the reverse; what can't be seen is let pass."""
+    """Reject a file where a folder belongs, and the reverse; paths that can't be seen pass."""
     database = sqlite_file(settings.database_url)
     with suppress(OSError):
         if settings.state_dir.is_file():
@@ -128,4 +129,4 @@ def _folders(settings: Settings) -> Iterator[Problem]:
 
 def _topics(settings: Settings) -> Iterator[Problem]:
     if settings.mqtt.base_topic == settings.mqtt.discovery_prefix:
-        yield ("mqtt",), "base_topic", "is the discovery_prefix as well: they must differ"
+        yield ("mqtt",), "base_topic", "must differ from discovery_prefix"

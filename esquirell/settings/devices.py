@@ -1,6 +1,6 @@
 """Meters from `devices.json`, the list that tinytuya's wizard writes.
 
-Its `snapshot.json` and `tuya-raw.json` are read as well, and what else is a list of devices.
+Its `snapshot.json` and `tuya-raw.json` are accepted, too, and some other lists of devices.
 """
 
 import ipaddress
@@ -27,7 +27,7 @@ _CATEGORIES = ("zndb", "znnbq", "wxnbq")
 _PLUGS = ("cz", "pc", "dlq", "tdq")
 # Where the list is in `snapshot.json` and in `tuya-raw.json`.
 _LISTS = ("devices", "result")
-# How other lists call it: snapshot.json, what the cloud answers, localtuya's configuration.
+# Names in other lists: snapshot.json, the cloud's answers, localtuya's configuration.
 _OTHER_NAMES = {
     "id": ("gwId", "device_id"),
     "key": ("local_key",),
@@ -62,14 +62,14 @@ class DeviceList(NamedTuple):
 
 @record
 class ListedMeter:
-    """A metering device from a list: as a meter, with what else the list says about it."""
+    """A metering device from a list: as a meter, and what else the list contains about it."""
 
     meter: Meter
     device: Device
 
     @property
     def fields(self) -> dict[str, Any]:
-        """Its settings as the meter commands take them, including its key."""
+        """Its settings as the meter commands expect them, including its key."""
         shown = self.meter.model_dump(exclude={"name", "mapping_file"}, exclude_defaults=True)
         key = self.meter.local_key.get_secret_value()
         return shown | {
@@ -83,7 +83,7 @@ def read_devices(file: Path) -> DeviceList:
     """Return the metering devices of tinytuya's `devices.json` as meters with unique names.
 
     A device behind a gateway takes address, key and protocol from the gateway's entry. Raises
-    ConfigError when the file is not what tinytuya writes.
+    ConfigError when the file is not in one of tinytuya's formats.
     """
     listed, left_out = _read(_entries(file), file)
     undescribed = frozenset(one.meter.name for one in listed if not _is_described(one.device))
@@ -98,9 +98,9 @@ class UploadedDevices(NamedTuple):
 
 
 def read_list(content: bytes, name: str) -> UploadedDevices:
-    """Return the metering devices of an uploaded `devices.json`, of which nothing is kept.
+    """Return the metering devices of an uploaded `devices.json`, which is not kept.
 
-    `name` is what an error calls it. Raises ConfigError as `read_devices` does.
+    `name` is its name in errors. Raises ConfigError as `read_devices` does.
     """
     listed, left_out = _read(_parsed(content, name), None)
     return UploadedDevices(tuple(listed), tuple(left_out))
@@ -126,9 +126,9 @@ def _read(
 
 
 def describe(file: Path, device_id: str) -> Device:
-    """Return what tinytuya's `devices.json` says about one device; empty when it is not there.
+    """Return what tinytuya's `devices.json` says about one device; empty if it is not listed.
 
-    Raises ConfigError when the file is not what tinytuya writes.
+    Raises ConfigError when the file is not in one of tinytuya's formats.
     """
     entry = next((entry_ for entry_ in _entries(file) if entry_.get("id") == device_id), {})
     return _device(entry)
@@ -154,7 +154,7 @@ def _by_dp(mapping: object) -> Entry:
 
 
 def key_of(file: Path, device_id: str) -> str | None:
-    """Return the local key of a device, if it is listed. Raises ConfigError as `describe` does."""
+    """Return the local key of a device, if listed. Raises ConfigError as `describe` does."""
     keys = {entry.get("id"): _text(entry, "key") for entry in _entries(file)}
     key = keys.get(device_id, "")
     return key if len(key) == LOCAL_KEY_LENGTH else None
@@ -185,7 +185,7 @@ def _parsed(content: bytes, name: str) -> list[Entry]:
 
 
 def _renamed(entry: Entry) -> Entry:
-    """Return an entry with the names that `devices.json` has."""
+    """Return an entry with the key names of `devices.json`."""
     known = {
         name: next((entry[other] for other in others if entry.get(other)), "")
         for name, others in _OTHER_NAMES.items()
@@ -195,7 +195,7 @@ def _renamed(entry: Entry) -> Entry:
 
 
 def _reason_against(device: Entry, line: Entry | None) -> str | None:
-    """Return why a device is skipped; `line` is the entry of what answers on the network."""
+    """Return why a device is skipped; `line` is the entry of the device on the network."""
     if not any(device.get(key) for key in _DESCRIPTION):
         return "the list says nothing of its product or datapoints"
     if not _measures(device) and not _is_undescribed_plug(device):

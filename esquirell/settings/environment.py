@@ -21,7 +21,7 @@ from esquirell.settings.model import Configuration
 from esquirell.settings.origins import Origins, Route
 
 PREFIX = "ESQUIRELL_"
-# How the command line is called from outside a container, for its hints.
+# How the command line is called from outside a container; used in hints.
 PROGRAM_VARIABLE = "ESQUIRELL_PROGRAM"
 _NO_SETTINGS = frozenset({CONFIG_VARIABLE, PROGRAM_VARIABLE})
 
@@ -33,7 +33,7 @@ _ITEM = re.compile(rf"({'|'.join(LISTS)})__(.+)__([a-z][a-z_]*)")
 
 @record
 class Assignment:
-    """One key set by a variable; `label` names the variable, and the key within its JSON."""
+    """One key set by a variable; `label` names the variable and the key within its JSON."""
 
     label: str
     table: Route
@@ -42,7 +42,7 @@ class Assignment:
 
 
 def read(environ: Mapping[str, str]) -> list[Assignment]:
-    """Return the variables that are settings, each whole table before its single keys.
+    """Return the settings among the variables, each whole table before its single keys.
 
     Raises ConfigError for a variable that is not a setting or does not hold valid JSON.
     """
@@ -102,7 +102,7 @@ def _json(variable: str, text: str, kind: type[Json]) -> Json:
 
 
 def cover_tables(data: Table, given: Iterable[Assignment], folder: Path, origins: Origins) -> None:
-    """Put single settings, sections and whole lists over those of `data`.
+    """Apply single settings, sections and whole lists on top of `data`.
 
     Relative paths start from `folder`. Raises ConfigError as `prepare` does.
     """
@@ -116,7 +116,7 @@ def cover_tables(data: Table, given: Iterable[Assignment], folder: Path, origins
 
 
 def cover_items(data: Table, given: Iterable[Assignment], folder: Path, origins: Origins) -> None:
-    """Put keys of single meters and schedules over those of `data`.
+    """Apply keys of single meters and schedules on top of `data`.
 
     Relative paths start from `folder`. Raises ConfigError as `prepare` does, and for a meter or
     schedule that `data` does not have.

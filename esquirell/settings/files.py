@@ -31,24 +31,24 @@ class ConfigFile:
 
     @property
     def name(self) -> str:
-        """The name that errors use."""
+        """The name in errors."""
         return str(self.path) if self.path else "environment"
 
     @property
     def source(self) -> Path | None:
-        """The absolute path, which stays valid when the process changes its directory."""
+        """The absolute path, which stays valid if the process changes its directory."""
         return self.path and self.path.absolute()
 
     @property
     def folder(self) -> Path:
-        """The folder that relative paths in it start from."""
+        """The folder that relative paths start from."""
         return self.path.parent if self.path else Path.cwd()
 
 
 def find(
     path: Path | None, environ: Mapping[str, str], searched: Sequence[Path] = SEARCHED
 ) -> ConfigFile | None:
-    """Read the named file, else the first one found; return one without a path if there is none.
+    """Read the named file, or else the first one found; without any, return one without a path.
 
     Raises ConfigError when it can't be read, is not TOML, or the named one does not exist.
     """
@@ -61,7 +61,7 @@ def find(
                 raise ConfigError(f"{named} does not exist: name another file") from error
         except PermissionError as error:
             raise ConfigError(
-                f"{candidate} can't be read by this user: run it with sudo, or as its owner"
+                f"{candidate} can't be read by this user: use sudo, or run as its owner"
             ) from error
         except OSError as error:
             raise ConfigError(f"{candidate} can't be read: {error.strerror}") from error

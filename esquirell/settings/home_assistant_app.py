@@ -1,7 +1,7 @@
-"""Settings within a Home Assistant app: its options, and the broker that the Supervisor names.
+"""Settings in a Home Assistant app: its options, and the Supervisor's MQTT broker.
 
 The Supervisor writes the options to `options.json` in the state directory before each start. They
-are put over the configuration file, and what is usual in an app is put under it.
+override the configuration file; the defaults of an app fill what the file leaves out.
 """
 
 import json
@@ -22,12 +22,12 @@ MOSQUITTO = "core-mosquitto"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - only with a port and a password of the user's
 
 NO_BROKER = (
-    'Home Assistant names no MQTT broker: install and start the app "Mosquitto broker"; until then '
+    'Home Assistant has no MQTT broker: install and start the app "Mosquitto broker"; until then '
     "readings are stored and shown on the page only"
 )
 NO_METER = "no meter is configured yet: open the page of this app in Home Assistant and add one"
 
-# Each option of the app, and the setting that it sets.
+# The options of the app, and the settings that they set.
 OPTIONS: Mapping[str, tuple[str, str]] = {
     "log_level": ("log", "level"),
     "mqtt_host": ("mqtt", "host"),
@@ -47,13 +47,13 @@ _CHOOSE_BROKER = frozenset({"host", "username", "password", "password_file"})
 
 @record
 class App:
-    """What Home Assistant says: the options that are set, and its broker, None without one."""
+    """What Home Assistant provides: the options that are set, and its broker, if there is one."""
 
     options: list[Assignment]
     broker: Table | None
 
     def complete(self, tables: Table) -> Iterator[str]:
-        """Put what is usual in an app under the tables of a file; yield warnings."""
+        """Fill in the defaults of an app in the tables of a file; yield warnings."""
         tables.setdefault("redis", {}).setdefault("url", "embedded")
         tables.setdefault("web", {}).setdefault("port", 0)
         mqtt = tables.setdefault("mqtt", {})
@@ -91,12 +91,14 @@ def read(environ: Mapping[str, str]) -> App | None:
 def _assignments(given: Mapping[str, Any]) -> Iterator[Assignment]:
     for name, value in given.items():
         if name not in OPTIONS:
-            raise ConfigError(f"option {name} is none of this app: update the app, or remove it")
+            raise ConfigError(
+                f"option {name} is unknown to this version: update the app, or remove the option"
+            )
         section, key = OPTIONS[name]
         yield Assignment(f"option {name}", (section,), key, value)
     if "page_port" in given:
         if "page_password" not in given:
-            raise ConfigError("option page_port needs page_password, to log in to the page with")
+            raise ConfigError("option page_port needs page_password: set one to log in with")
         yield Assignment("option page_port", ("web",), "address", EVERYWHERE)
 
 
@@ -105,10 +107,10 @@ def _object(file: Path) -> Table:
         found = json.loads(file.read_text(encoding="utf-8"))
     except PermissionError as error:
         raise ConfigError(
-            f"{file} can't be read by this user: run it with sudo, or as its owner"
+            f"{file} can't be read by this user: use sudo, or run as its owner"
         ) from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file} can't be read ({error}): restart the app") from error
     if not isinstance(found, dict):
-        raise ConfigError(f"{file} must hold an object: save the app's configuration again")
+        raise ConfigError(f"{file} must contain a JSON object: save the app's configuration again")
     return found

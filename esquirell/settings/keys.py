@@ -1,4 +1,4 @@
-"""The known keys, derived from the models so that there is no second list to maintain."""
+"""The known keys, derived from the models, so that no second list needs maintenance."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -41,7 +41,7 @@ def takes_container(model: Model, key: str) -> bool:
 
 
 def takes_only_numbers(model: Model, key: str) -> bool:
-    """Return whether a key holds a number and no flag, for which `true` would count as 1."""
+    """Return whether a key takes a number and no flag: `true` would count as 1."""
     kinds = kinds_of(model, key) if key in model.model_fields else ()
     plain = {kind.__origin__ if get_origin(kind) is Annotated else kind for kind in kinds}
     return bool(plain & {int, float, Decimal}) and bool not in plain

@@ -1,4 +1,4 @@
-"""Layers of settings: what one source says, checked by itself and then put over another."""
+"""Layers of settings: each source is checked by itself, then applied on top of another."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,9 +23,9 @@ Table = dict[str, Any]
 
 
 def tables(data: Table, origins: Origins) -> Iterator[tuple[Route, Model, Table]]:
-    """Yield each table that is present, with its route and model; the top of the file first.
+    """Yield each table that is present, with its route and model; the top level first.
 
-    Raises ConfigError where something else is in the place of a table.
+    Raises ConfigError for anything else in the place of a table.
     """
     yield (), Configuration, data
     for name, model in SECTIONS.items():
@@ -37,7 +37,7 @@ def tables(data: Table, origins: Origins) -> Iterator[tuple[Route, Model, Table]
 
 
 def item_name(item: Table, number: int) -> str:
-    """Return the name of a list's table, else its number, counted from one."""
+    """Return the name of a table in a list, or else its number, counted from one."""
     name = item.get("name")
     return name if name and isinstance(name, str) else f"no. {number + 1}"
 
@@ -49,9 +49,9 @@ def prepare(data: Table, folder: Path, origins: Origins) -> None:
 
 
 def prepare_table(table: Table, model: Model, route: Route, folder: Path, origins: Origins) -> None:
-    """Check the keys of a table, split URL and password, make paths relative to `folder`.
+    """Check the keys of a table, split URL and password, resolve paths against `folder`.
 
-    Raises ConfigError for an unknown key, a secret that is given twice and a flag for a number.
+    Raises ConfigError for an unknown key, a secret set twice, and a flag instead of a number.
     """
     _refuse_unknown(table, model, route, origins)
     _part_password(table, model, route, origins)
@@ -65,7 +65,7 @@ def prepare_table(table: Table, model: Model, route: Route, folder: Path, origin
 
 
 def cover(table: Table, over: Table, model: Model) -> None:
-    """Put the keys of one table over another; a secret replaces its file, and vice versa."""
+    """Apply the keys of one table on top of another; a secret replaces its file, and vice versa."""
     for secret in secret_fields(model):
         pair = {secret, f"{secret}_file"}
         if pair & over.keys():
@@ -108,7 +108,7 @@ def _part_password(table: Table, model: Model, route: Route, origins: Origins) -
     if password is None:
         return
     if "password" in table:
-        raise ConfigError(origins.about(route, "password", "is given twice: by itself and in url"))
+        raise ConfigError(origins.about(route, "password", "is set twice: as password and in url"))
     table["password"] = password
     variable = origins.variable((*route, "url"))
     if variable:
@@ -118,7 +118,7 @@ def _part_password(table: Table, model: Model, route: Route, origins: Origins) -
 def _refuse_double(table: Table, model: Model, route: Route, origins: Origins) -> None:
     for secret in secret_fields(model):
         if secret in table and f"{secret}_file" in table:
-            problem = f"is given together with {secret}_file: give one of them"
+            problem = f"is set together with {secret}_file: keep only one of them"
             raise ConfigError(origins.about(route, secret, problem))
 
 

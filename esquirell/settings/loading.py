@@ -1,4 +1,4 @@
-"""Loading the settings: the file goes through STEPS, one after the other, and never back."""
+"""Loading the settings: the file passes through STEPS in order."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,11 +23,11 @@ from esquirell.settings.zones import machine_zone, wrong_zone
 
 @dataclass(slots=True)
 class LoadState:
-    """A configuration being loaded: what was read, and the `tables` that the steps complete.
+    """A configuration being loaded: its sources, and the `tables` that the steps complete.
 
-    `origins` knows where each setting came from; `warnings` holds one sentence each. `app` is what
-    Home Assistant says if this runs as its app. `left_out` are added meters whose files can't be
-    used, and why.
+    `origins` knows where each setting came from; `warnings` holds one sentence each. `app` has the
+    options if this runs as a Home Assistant app. `left_out` maps added meters whose files can't be
+    used to the reason.
     """
 
     file: ConfigFile
@@ -42,7 +42,7 @@ class LoadState:
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Start with what the file says."""
+        """Start with the content of the file."""
         self.origins, self.tables = Origins(self.file.name), self.file.tables
 
 
@@ -54,10 +54,10 @@ def load(
     """Load the settings; nothing is written, and each call reads everything again.
 
     The file is `path`, else `$ESQUIRELL_CONFIG`, else the first one found in the usual places.
-    Without a file, only the `ESQUIRELL_…` variables and the options of a Home Assistant app count.
-    Meters that were added are in the state directory; one whose file is damaged is left out, and
-    holds up no other one. `edit` is a change to one of them, which must work. Raises ConfigError
-    with one sentence that names the place and what to change.
+    Without a file, only the `ESQUIRELL_…` variables and the options of a Home Assistant app apply.
+    Added meters are in the state directory; one whose file is damaged is left out and does not
+    affect the others. `edit` is a change to one of them, which must work. Raises ConfigError with
+    one sentence that names the place and what to change.
     """
     environ = os.environ if environ is None else environ
     if edit is not None:
@@ -71,7 +71,7 @@ def load(
 
 
 def _without_damaged(path: Path | None, environ: Mapping[str, str], error: ConfigError) -> Settings:
-    """Load the settings with those added meters that work. Raises `error` if it is not of one."""
+    """Load the settings without damaged added meters. Raises `error` if it has another cause."""
     candidates = _added(_read(path, environ))
     left_out = dict.fromkeys(candidates, str(error))
     if not candidates:
@@ -132,19 +132,19 @@ def _prepare_file(state: LoadState) -> None:
 
 
 def _hear_home_assistant(state: LoadState) -> None:
-    """In a Home Assistant app: put its options over the file, and what is usual there under it."""
+    """In a Home Assistant app: apply its options on top of the file, and its defaults below."""
     if state.app:
         state.warnings.extend(state.app.complete(state.tables))
         environment.cover_tables(state.tables, state.app.options, Path.cwd(), state.origins)
 
 
 def _cover_sections(state: LoadState) -> None:
-    """Put the environment's sections and lists over those of the file."""
+    """Apply the environment's sections and lists on top of those of the file."""
     environment.cover_tables(state.tables, state.given, Path.cwd(), state.origins)
 
 
 def _ask_the_machine(state: LoadState) -> None:
-    """Complete the time zone and the state directory; systemd's wins over the configured one."""
+    """Set the time zone and the state directory; systemd's overrides the configured one."""
     tables, zone = state.tables, machine_zone(state.environ)
     if "timezone" not in tables and zone is None:
         reason = wrong_zone(state.environ) or "this machine's is unknown"
@@ -156,7 +156,7 @@ def _ask_the_machine(state: LoadState) -> None:
 
 
 def _add_meters(state: LoadState) -> None:
-    """Put the meters that were added at run time beside those of the file."""
+    """Add the meters that were added at run time to those of the file."""
     state_dir = state.tables["state_dir"]
     # Anything but text is rejected later, with the other settings.
     if isinstance(state_dir, str):
@@ -166,8 +166,8 @@ def _add_meters(state: LoadState) -> None:
         )
         if added_meters.are_hidden(Path(state_dir)):
             state.warnings.append(
-                f"meters that were added in {state_dir} are left out, as this user may not look "
-                "into it: run this with sudo, or as its owner"
+                f"meters that were added in {state_dir} are left out, as this user may not read "
+                "it: use sudo, or run as its owner"
             )
             return
     if not state.tables.get("meters") and not state.left_out:
@@ -179,7 +179,7 @@ def _add_meters(state: LoadState) -> None:
 
 
 def _cover_items(state: LoadState) -> None:
-    """Put the environment's keys of single meters and schedules over the existing ones."""
+    """Apply the environment's keys of single meters and schedules on top of the existing ones."""
     state.tables["schedules"] = state.tables.get("schedules") or [dict(DEFAULT_SCHEDULE)]
     given = [one for one in state.given if not _is_left_out(state, one)]
     environment.cover_items(state.tables, given, Path.cwd(), state.origins)
@@ -188,14 +188,14 @@ def _cover_items(state: LoadState) -> None:
 
 
 def _is_left_out(state: LoadState, given: Assignment) -> bool:
-    """Whether a variable is about a meter that is left out."""
+    """Whether a variable concerns a meter that is left out."""
     kind, *spelt = given.table or ("",)
     names = {name.replace("-", "_") for name in state.left_out}
     return kind == "meters" and bool({*spelt} & (names | state.left_out.keys()))
 
 
 def _read_secrets(state: LoadState) -> None:
-    """Replace secret files by the secrets in them."""
+    """Replace secret files by their content."""
     state.warnings.extend(_open_files(state))
     folders = secret_files.folders(state.environ, state.file.folder)
     secret_files.resolve(state.tables, folders, state.origins)
@@ -209,7 +209,7 @@ def _open_files(state: LoadState) -> Iterator[str]:
 
 
 def _compare_addresses(state: LoadState) -> None:
-    """Warn about meters at one address: a device serves one connection, and is one meter."""
+    """Warn about meters at the same address: a device serves one connection, and is one meter."""
     known: dict[tuple[str, str], str] = {}
     meters = state.tables.get("meters")
     for meter in meters if isinstance(meters, list) else ():
@@ -248,14 +248,14 @@ def _validated(state: LoadState) -> Settings:
         return Settings.model_validate(state.tables | found)
     except ValidationError as error:
         problem = first_sentence(error, state.tables, state.origins)
-    # Raised out here, it carries no pydantic error along: that one holds the values.
+    # Raised here, it has no pydantic error as its context: that one contains the values.
     raise ConfigError(problem)
 
 
 def _damaged_profiles(folder: Path | None) -> dict[str, str]:
-    """Load the user's own profiles: an invalid one is reported now, not at the first reading."""
+    """Load the user's own profiles, so that an invalid one is reported now, not when it is used."""
     if folder is None or not folder.exists():
         return {}
-    from esquirell import profiles  # noqa: PLC0415 - it takes long, and few have any
+    from esquirell import profiles  # noqa: PLC0415 - slow, and rarely needed
 
     return profiles.own_usable(folder)[1]

@@ -21,7 +21,7 @@ _PAUSE_S = 0.05
 
 
 class MeterFiles:
-    """The meter files in a state directory; nothing is written that would not load.
+    """The meter files in a state directory; only files that load are written.
 
     All methods raise ConfigError; DiskError for what the disk refuses. Nothing is written either
     while the directory is gone or another disk is in its place: it would be out of reach when the
@@ -64,7 +64,7 @@ class MeterFiles:
         return file
 
     def read(self, name: str) -> dict[str, Any]:
-        """Return what the file of a meter says, including its secrets."""
+        """Return the content of a meter's file, including its secrets."""
         file = self.file(name)
         try:
             return tomllib.loads(file.read_text(encoding="utf-8"))
@@ -98,7 +98,7 @@ class MeterFiles:
         return folder
 
     def _lock(self, descriptor: int, folder: Path) -> None:
-        """Lock a folder; wait some seconds for another program to release it."""
+        """Lock a folder; wait some seconds for another process to release it."""
         deadline = time.monotonic() + self._patience_s
         while True:
             try:

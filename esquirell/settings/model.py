@@ -86,7 +86,7 @@ class RedisSettings(Section):
     @model_validator(mode="after")
     def _check_tls(self) -> "RedisSettings":
         if self.ca_file and not self.url.startswith("rediss://"):
-            raise ValueError("ca_file is of use only with a url that starts with rediss://")
+            raise ValueError("ca_file needs a url that starts with rediss://")
         if self.sentinel_password.get_secret_value() and not self.url.startswith(urls.SENTINEL):
             raise ValueError(f"sentinel_password needs a url that starts with {urls.SENTINEL}")
         return self
@@ -123,9 +123,9 @@ class MqttSettings(Section):
         if self.password.get_secret_value() and not self.username:
             raise ValueError("password needs a username")
         if (self.cert_file is None) != (self.key_file is None):
-            raise ValueError("cert_file and key_file go together: give both or neither")
+            raise ValueError("cert_file and key_file must be set together")
         if not self.tls and (self.ca_file or self.cert_file):
-            raise ValueError("ca_file, cert_file and key_file are of use only with tls = true")
+            raise ValueError("ca_file, cert_file and key_file need tls = true")
         return self
 
 
@@ -215,7 +215,7 @@ class CloudSettings(Section):
     @model_validator(mode="after")
     def _check_pair(self) -> "CloudSettings":
         if bool(self.api_key) != bool(self.api_secret.get_secret_value()):
-            raise ValueError("api_key and api_secret go together: give both or neither")
+            raise ValueError("api_key and api_secret must be set together")
         return self
 
 
@@ -258,12 +258,12 @@ class Configuration(Section):
 
 
 class Settings(Configuration):
-    """The effective configuration, and what was found while loading it.
+    """The effective configuration, and what loading it revealed.
 
-    `source` is the file it came from, None without one; `added` names the meters whose files are in
-    the state directory; `warnings` holds one sentence each. `left_out` says of each added meter
-    whose file can't be used why, `damaged_profiles` the same of the user's own profiles. Nothing in
-    `state_dir` needs to exist: a file is created where it is first used.
+    `source` is its file, None without one; `added` names the meters whose files are in the state
+    directory; `warnings` holds one sentence each. `left_out` maps each added meter whose file can't
+    be used to the reason, `damaged_profiles` likewise for the user's own profiles. Nothing in
+    `state_dir` needs to exist: files are created on first use.
     """
 
     source: Path | None = None
@@ -311,8 +311,8 @@ class Settings(Configuration):
     def redis_socket(self) -> Path:
         """The socket of the Redis that this program starts.
 
-        In the state directory, else, as the kernel limits its path to 107 bytes, in that for
-        temporary files.
+        In the state directory, or else in the one for temporary files, as the kernel limits its
+        path to 107 bytes.
         """
         path = self.state_dir / "redis.sock"
         if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
@@ -327,7 +327,7 @@ class Settings(Configuration):
 
     @property
     def spool_file(self) -> Path:
-        """Where readings wait while the database is unreachable."""
+        """The file of readings that wait while the database is unreachable."""
         return self.state_dir / SPOOL
 
     @property
@@ -342,5 +342,5 @@ class Settings(Configuration):
 
     @property
     def lock_dir(self) -> Path:
-        """The folder of the locks between the processes of this machine."""
+        """The folder of locks between the processes of this machine."""
         return self.state_dir / "locks"

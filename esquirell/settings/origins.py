@@ -6,10 +6,10 @@ LONGEST_NAME = 80
 
 
 class Origins:
-    """Which settings came from an environment variable; all others came from the file.
+    """Remembers which settings came from an environment variable; all others are from the file.
 
-    A route leads to a table or a key: `("mqtt", "port")`, `("meters", "main")`; that of the top of
-    the file is empty.
+    A route leads to a table or a key: `("mqtt", "port")`, `("meters", "main")`; that of the top
+    level is empty.
     """
 
     def __init__(self, file: str) -> None:
@@ -17,7 +17,7 @@ class Origins:
         self._variables: dict[Route, str] = {}
 
     def note(self, route: Route, variable: str) -> None:
-        """Remember that an environment variable set a key or a whole table."""
+        """Record that an environment variable set a key or a whole table."""
         self._variables[route] = variable
 
     def variable(self, route: Route) -> str | None:
@@ -25,10 +25,10 @@ class Origins:
         return self._found(route)[0]
 
     def about(self, table: Route, key: str, problem: str) -> str:
-        """Return one sentence about a key, or about a table (no key), and its problem.
+        """Return a sentence about a problem with a key, or with a table (no key).
 
-        The problem of a key continues the sentence: `must be a whole number`; that of a table
-        stands alone.
+        The problem of a key continues the sentence (`must be a whole number`); that of a table is a
+        sentence of its own.
         """
         variable, rest = self._found((*table, key) if key else table)
         table, key, rest = _short(table), *_short((key,)), _short(rest)

@@ -1,4 +1,4 @@
-"""Files and folders that only their owner may read; several files are written all or none."""
+"""Files and folders readable only by their owner; several files are written all or none."""
 
 import errno
 import logging
@@ -14,7 +14,7 @@ from esquirell.domain.errors import ConfigError, DiskError
 
 log = logging.getLogger(__name__)
 
-# What helps where a file can't be written, by the number of the error.
+# What helps when a file can't be written, by error number.
 _REMEDIES = {
     errno.EROFS: "its disk may have failed: check it, and mount it for writing",
     errno.EIO: "its disk fails: replace it",
@@ -25,7 +25,7 @@ _OWNER = "change state_dir, or the owner of that folder"
 
 
 def make_directory(path: Path) -> None:
-    """Create a directory for this user alone, with its parents. Raises ConfigError."""
+    """Create a directory for this user only, with its parents. Raises ConfigError."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -38,7 +38,7 @@ def make_directory(path: Path) -> None:
 def unwritable(file: Path, error: OSError) -> str:
     """Return the sentence for a file of the state directory that can't be opened for writing."""
     if error.errno == errno.EISDIR:
-        return f"{file} is a folder, where a file belongs: remove it"
+        return f"{file} must be a file: remove the folder of this name"
     remedy = _REMEDIES.get(error.errno or 0, _OWNER)
     return f"{file.parent} is not writable ({error.strerror}): {remedy}"
 
@@ -70,7 +70,7 @@ def write(files: Mapping[Path, str | bytes | Path]) -> None:
 
 
 def kept_secret(file: Path, size: int) -> tuple[str, bool]:
-    """Return the secret in a file, and whether it was created just now.
+    """Return the secret in a file, and whether it was just created.
 
     A new one has `size` random bytes. What is no secret, as after a power cut, is set aside: a file
     of zeros would be one that everybody knows. Raises DiskError when the file can't be used.
@@ -87,7 +87,7 @@ def kept_secret(file: Path, size: int) -> tuple[str, bool]:
 
 
 def _read_secret(file: Path) -> str:
-    """Return the secret in a file; empty if it holds none. Raises OSError."""
+    """Return the secret in a file; empty if there is none. Raises OSError."""
     try:
         kept = file.read_text(encoding="utf-8").strip()
     except (IsADirectoryError, UnicodeDecodeError):
@@ -96,7 +96,7 @@ def _read_secret(file: Path) -> str:
 
 
 def _create_secret(file: Path, secret: str) -> tuple[str, bool]:
-    """Write a secret as a whole, unless another process has just done so."""
+    """Write a secret atomically, unless another process has just done so."""
     with _translated(file):
         if not file.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))

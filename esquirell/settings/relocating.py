@@ -1,4 +1,4 @@
-"""Moving a configuration to the place that a service of the machine reads it from.
+"""Moving a configuration to where a system service reads it from.
 
 Not re-exported by the package, like `writing`: it loads tomlkit.
 """

@@ -28,7 +28,7 @@ _PLAIN = re.compile(r"[a-z0-9_-]+")
 
 
 def folders(environ: Mapping[str, str], beside: Path) -> list[Path]:
-    """Return the folders where a service manager, a container or an administrator puts secrets.
+    """Return the folders in which a service manager, a container or an administrator puts secrets.
 
     `beside` is the folder of the configuration file.
     """
@@ -37,7 +37,7 @@ def folders(environ: Mapping[str, str], beside: Path) -> list[Path]:
 
 
 def credential(*route: str) -> str | None:
-    """Return the file name of a secret in those folders; None if the name can't be a file's."""
+    """Return the file name of a secret in those folders; None if it can't be a file name."""
     return "__".join(route) if all(_PLAIN.fullmatch(part) for part in route) else None
 
 
@@ -53,7 +53,7 @@ def holds_secrets(data: Table, origins: Origins) -> bool:
 def exposed_files(data: Table, origins: Origins) -> list[Path]:
     """Return the secret files of these tables that every user of the machine can read.
 
-    Except those below /run, which a container engine or systemd has put there.
+    Files below /run are exempt: a container engine or systemd has put them there.
     """
     named = (
         Path(str(table[f"{key}_file"]))
@@ -65,7 +65,7 @@ def exposed_files(data: Table, origins: Origins) -> list[Path]:
 
 
 def drop_open_token(data: Table) -> str | None:
-    """Drop Home Assistant's token if others than its owner can read it; return a warning.
+    """Drop Home Assistant's token if other users can read it; return a warning.
 
     It is an administrator's token, which gives access to the whole house.
     """
@@ -81,7 +81,7 @@ def drop_open_token(data: Table) -> str | None:
 
 
 def resolve(data: Table, where: Sequence[Path], origins: Origins) -> None:
-    """Replace the secret files by the secrets in them.
+    """Replace the secret files by their content.
 
     `where` are folders of secrets. Raises ConfigError for a file that is missing, empty, unreadable
     or not text.
@@ -101,7 +101,7 @@ def _is_exposed(path: Path, to: int = stat.S_IROTH) -> bool:
     try:
         return bool(path.stat().st_mode & to)
     except OSError:
-        return False  # reading it will say why
+        return False  # reading it reports the reason
 
 
 def _find(table: Table, route: Route, where: Sequence[Path], origins: Origins) -> object:
@@ -125,9 +125,9 @@ def _mounted(route: Route, where: Sequence[Path]) -> Iterator[Path]:
 
 
 def _is_plain(path: Path) -> bool:
-    """Whether reading the file ends: that of a pipe or a device may not.
+    """Whether reading the file ends; a pipe or a device may block.
 
-    A folder passes: reading it reports what it is.
+    Folders pass: reading one reports it.
     """
     mode = path.stat().st_mode
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode)

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in one sentence that says what to change."""
+"""One sentence about what is wrong with a configuration and what to change."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ _PROBLEMS = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}, in quotes",
-    "string_pattern_mismatch": "may hold only a-z, 0-9, _ and -",
+    "string_pattern_mismatch": "may contain only a-z, 0-9, _ and -",
     "string_too_short": "must not be empty",
     "string_too_long": "may have at most {max_length} characters",
     "value_error": "{error}",
@@ -54,7 +54,7 @@ _UNIONS = {"invert": 'must be true, false or a list of phases, such as ["b"]'}
 
 
 def first_sentence(error: ValidationError, data: Table, origins: Origins) -> str:
-    """Return the first thing that is wrong with `data`; values are never part of it."""
+    """Return the first problem with `data`; values are never part of it."""
     first = error.errors(include_url=False, include_input=False)[0]
     table, key = _locate(first["loc"], data)
     pattern = _UNIONS.get(key) or _PROBLEMS.get(first["type"], "is not valid")
@@ -73,7 +73,7 @@ def _locate(loc: tuple[int | str, ...], data: Table) -> tuple[Route, str]:
 
 
 def _place_within(rest: tuple[int | str, ...]) -> str:
-    """Return the place in a list of tables within a table; a plain list needs none."""
+    """Return the place in a list of tables within a table; empty for a plain list."""
     if len(rest) > 1 and isinstance(rest[0], int):
         return f" no. {rest[0] + 1}: {rest[1]}"
     return ""

@@ -17,7 +17,7 @@ _FOUND_OUT = {"source", "added", "left_out", "damaged_profiles", "warnings"}
 
 
 def masked(settings: Settings) -> dict[str, Any]:
-    """Return the whole configuration as a file would contain it, `***` for each secret that is set.
+    """Return the whole configuration as in a file, with `***` for each secret that is set.
 
     Absent settings (no value, no default) are omitted.
     """
@@ -25,9 +25,9 @@ def masked(settings: Settings) -> dict[str, Any]:
 
 
 def public(settings: Settings) -> dict[str, Any]:
-    """Return what everyone on the broker may know.
+    """Return the settings that everyone on the broker may see.
 
-    What is public is listed here key by key: no secrets, and nothing new by accident. Meters and
+    Public keys are listed here one by one: no secrets, and nothing new by accident. Meters and
     schedules have topics of their own.
     """
     shown = masked(settings)

@@ -1,4 +1,4 @@
-"""Meter names derived from what people call their devices."""
+"""Meter names derived from the names of devices."""
 
 import re
 import unicodedata
@@ -13,9 +13,9 @@ _SPELT = str.maketrans(
 
 
 def slug(text: str) -> str:
-    """Return a name with a-z, 0-9, _ and - only: `Küche Steckdose` becomes `kueche-steckdose`.
+    """Return a name of a-z, 0-9, _ and -: `Küche Steckdose` becomes `kueche-steckdose`.
 
-    Empty when no character of it can be written that way.
+    Empty if no character can be converted.
     """
     composed = unicodedata.normalize("NFC", text.lower()).translate(_SPELT)
     plain = unicodedata.normalize("NFKD", composed).encode("ascii", "ignore").decode()
@@ -23,7 +23,7 @@ def slug(text: str) -> str:
 
 
 def unique_slug(text: str, taken: Container[str]) -> str:
-    """Return a slug that is not taken yet: `plug`, `plug-2`; `meter-1` if there is no letter."""
+    """Return a slug that is not taken: `plug`, `plug-2`; `meter-1` if there is no letter."""
     base = slug(text)
     if base and base not in taken:
         return base

@@ -8,13 +8,13 @@ PAGE_KEY = "web-key"
 PAGE_TOKENS = "web-tokens.json"
 PAGE_ENDED_SESSIONS = "web-ended-sessions.json"
 
-# What can't be rebuilt: part of a backup.
+# Files that can't be rebuilt: part of a backup.
 OF_THE_PAGE = (PAGE_PASSWORD, PAGE_KEY, PAGE_TOKENS, PAGE_ENDED_SESSIONS)
 METERS = "meters"
 DESCRIPTIONS = "devices"
 FOLDERS = (METERS, DESCRIPTIONS)
 
-# What a service writes once its database exists.
+# Files that a service writes once its database exists.
 INSTANCE = "instance"
 MQTT_MEMORY = "mqtt.json"
 MADE_BY_SERVICE = (INSTANCE, MQTT_MEMORY)
@@ -24,8 +24,8 @@ SPOOL = "spool.db"
 SQLITE_PARTS = ("", "-journal", "-wal", "-shm")
 # Exists while an archive is restored: after an interruption only some of its files are in place.
 RESTORING = "restoring"
-# What tells our directory from another one in its place: nobody writes these while it is gone. Each
-# process of a service writes the first at its start. Those of the page and meters come at any time.
+# These tell our directory from another one in its place: nothing writes them while it is gone. Each
+# process of a service writes the first at its start. Other files may appear at any time.
 _TRACES = (INSTANCE, SPOOL)
 
 
@@ -54,12 +54,11 @@ def is_there(state_dir: Path) -> bool:
 
 
 class StateDirectory:
-    """The state directory of a running service, told apart from another one in its place.
+    """Checks that the state directory of a running service is still the same one.
 
-    It is the one that is there at the first look.
-
-    Where its disk is unmounted an empty directory remains, and another disk may be mounted over it:
-    what is written there is out of reach when the right one is back.
+    When its disk is unmounted an empty directory remains, and another disk may be mounted over it:
+    anything written there would be missing when the right disk is back. The directory of the first
+    look counts as the right one.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -67,7 +66,7 @@ class StateDirectory:
         self._device = _device(folder)
 
     def is_there(self) -> bool:
-        """Whether the directory exists, and is the one from before. Never raises."""
+        """Whether the directory exists and is still the same one. Never raises."""
         now = _device(self.folder)
         if self._device is None:
             self._device = now
@@ -77,12 +76,12 @@ class StateDirectory:
         return any(os.access(self.folder / name, os.F_OK) for name in _TRACES)
 
     def problem(self) -> str | None:
-        """Return that the directory is gone; None if it is there."""
+        """Return the sentence for a missing directory; None if it is there."""
         return None if self.is_there() else missing_state_dir(self.folder)
 
 
 def _device(folder: Path) -> int | None:
-    """Return the number of the file system of a directory; None if there is no directory."""
+    """Return the device number of a directory's file system; None if there is no directory."""
     try:
         return folder.stat().st_dev if folder.is_dir() else None
     except OSError:
@@ -90,18 +89,18 @@ def _device(folder: Path) -> int | None:
 
 
 def half_restored(state_dir: Path) -> str | None:
-    """Return that a restore was interrupted; None if that is not so."""
+    """Return the sentence for an interrupted restore; None if there was none."""
     marker = state_dir / RESTORING
     if not os.access(marker, os.F_OK):
         return None
     return (
-        "esquirell restore FILE was interrupted: run it again, or go on with what is there: "
+        "esquirell restore FILE was interrupted: run it again, or keep the present state: "
         f"rm {marker}"
     )
 
 
 def missing_state_dir(state_dir: Path) -> str:
-    """Return the sentence that says that a state directory has disappeared."""
+    """Return the sentence for a state directory that has disappeared."""
     return (
         f"the state directory {state_dir} is gone: mount its disk again, or stop the service and "
         "put a backup in its place with esquirell restore FILE"

@@ -1,4 +1,4 @@
-"""URLs of the database and of Redis: validation, and separating their passwords."""
+"""URLs of the database and of Redis: validated, and separated from their passwords."""
 
 import re
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
@@ -14,7 +14,7 @@ _URL = re.compile(
 )
 _SQLITE = "sqlite:///"
 _POSTGRES = "postgresql+psycopg://"
-# As other programs spell it.
+# Other common spellings.
 _POSTGRES_TOO = ("postgresql://", "postgres://")
 _REDIS_HOSTS = ("redis://", "rediss://")
 _REDIS_SOCKETS = ("unix:///", "redis+socket:///")
@@ -37,7 +37,7 @@ def split_password(url: str) -> tuple[str, str | None]:
 
 
 def join_password(url: str, password: str) -> str:
-    """Put a password, encoded, into a URL that has none."""
+    """Insert a password, encoded, into a URL without one."""
     match = _URL.fullmatch(url)
     if match is None or not password:
         return url
@@ -46,9 +46,9 @@ def join_password(url: str, password: str) -> str:
 
 
 def check_database(url: str) -> str:
-    """Return a valid database URL, with our driver in that of PostgreSQL.
+    """Return a valid database URL, with our driver for PostgreSQL.
 
-    Raises ValueError; its text never holds the URL.
+    Raises ValueError; its text never contains the URL.
     """
     if url.startswith(_SQLITE):
         return _check_sqlite(url)
@@ -63,7 +63,7 @@ def check_database(url: str) -> str:
 def check_cloud(url: str) -> str:
     """Return a valid cloud URL, or the empty one. Raises ValueError.
 
-    Without TLS, keys would be sent in clear text, so plain HTTP is for this machine only.
+    Without TLS, keys would be sent in plain text, so plain HTTP is for this machine only.
     """
     parts = _parts(url)
     here = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}
@@ -73,9 +73,9 @@ def check_cloud(url: str) -> str:
 
 
 def check_home_assistant(url: str) -> str:
-    """Return a valid Home Assistant address. Raises ValueError; its text never holds it.
+    """Return a valid Home Assistant address. Raises ValueError; its text never contains it.
 
-    Whether a name resolves to a private address is checked when it is looked up.
+    Whether a name resolves to a private address is checked on connecting.
     """
     if not url.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
@@ -86,7 +86,7 @@ def check_home_assistant(url: str) -> str:
 
 
 def check_redis(url: str) -> str:
-    """Return a valid Redis URL. Raises ValueError; its text never holds the URL."""
+    """Return a valid Redis URL. Raises ValueError; its text never contains the URL."""
     if url == EMBEDDED:
         return url
     if url.startswith(_REDIS_SOCKETS):
@@ -108,7 +108,9 @@ def _check_options(url: str, *known: str) -> str:
     """Reject options: the three Redis clients used here would interpret them differently."""
     for option, values in parse_qs(url.partition("?")[2], keep_blank_values=True).items():
         if option not in known:
-            raise ValueError(f"takes no option {option}: leave it out, time limits are set anyway")
+            raise ValueError(
+                f"must not have the option {option}: remove it, timeouts are set anyway"
+            )
         if not all(value.isdecimal() for value in values):
             raise ValueError(f"has an option {option} that is not a database number")
     return url
@@ -117,7 +119,7 @@ def _check_options(url: str, *known: str) -> str:
 def sentinels(url: str) -> tuple[tuple[tuple[str, int], ...], str, str]:
     """Parse a Sentinel URL: hosts and ports, the master's name and a plain Redis URL.
 
-    The plain URL holds user and database number; its host has no meaning. Raises ValueError.
+    The plain URL has user and database number; its host is a placeholder. Raises ValueError.
     """
     match = _SENTINEL.fullmatch(url)
     parts = [_SENTINEL_HOST.fullmatch(host) for host in match["hosts"].split(",")] if match else []
@@ -152,7 +154,7 @@ def _check_sqlite(url: str) -> str:
     if not file or file == ":memory:" or file.startswith("file:"):
         raise ValueError(f"must name a database file, such as {_SQLITE}esquirell.db")
     if "?" in file:
-        raise ValueError(f"takes no options: write {_SQLITE} and a path")
+        raise ValueError(f"must not have options: write {_SQLITE} and a path")
     return url
 
 
@@ -173,5 +175,5 @@ def _parts(url: str) -> SplitResult:
 
 def _check_secret_free(url: str) -> str:
     if split_password(url)[1] is not None or "password" in parse_qs(url.partition("?")[2]):
-        raise ValueError("must hold no password as an option: give it as password")
+        raise ValueError("must not contain a password as an option: set password instead")
     return url

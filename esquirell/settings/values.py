@@ -49,7 +49,7 @@ def write_span(span: timedelta) -> str:
 
 
 def check_base_topic(topic: str) -> str:
-    """Return a topic that others can be put below. Raises ValueError."""
+    """Return a topic that others can be appended to. Raises ValueError."""
     if not topic:
         raise ValueError("must not be empty")
     return check_prefix(topic)
@@ -61,13 +61,13 @@ def check_prefix(topic: str) -> str:
     MQTT 5.0, section 4.7: `+` and `#` are wildcards, a leading `$` is reserved for the broker.
     """
     if set(topic) & set("+#") or topic.startswith("$"):
-        raise ValueError("may hold no + and no #, and may not start with $")
+        raise ValueError("must not contain + or #, or start with $")
     if not topic.isprintable():
-        raise ValueError("may hold only printable characters")
+        raise ValueError("may contain only printable characters")
     if len(topic.encode()) > LONGEST_TOPIC:
         raise ValueError(f"may have at most {LONGEST_TOPIC} bytes")
     if topic.startswith("/") or topic.endswith("/") or "//" in topic:
-        raise ValueError("may not start or end with / nor hold an empty level")
+        raise ValueError("must not start or end with /, or contain an empty level")
     return topic
 
 
@@ -123,7 +123,7 @@ def check_network(text: str) -> str:
 
 
 def check_host(name: str) -> str:
-    """Return the name of a host in lower case. Raises ValueError for anything else, as a URL."""
+    """Return a host name in lower case. Raises ValueError for anything else, such as a URL."""
     name = name.lower().rstrip(".")
     if not _HOST.fullmatch(name):
         raise ValueError('must be names such as "energy.example.org", without http:// and port')

@@ -50,7 +50,7 @@ _PASSWORD_FILE = "mqtt-password"  # noqa: S105 - the name of a file
 
 @record
 class Answers:
-    """The user's answers; what is None the file leaves out, such as what the environment sets."""
+    """The user's answers; None is left out of the file, for example if the environment sets it."""
 
     timezone: str | None
     mqtt: MqttSettings | None
@@ -156,10 +156,10 @@ class Update:
 
 
 def rewrite(source: Path, updates: Mapping[str, Update]) -> list[Path]:
-    """Write new keys and product ids of meters, by name, in place of the old ones.
+    """Replace keys and product ids of meters, by name, in a configuration.
 
-    A key goes into the meter's local_key_file, else into the configuration. Returns the files that
-    were written. Raises ConfigError, and then nothing was written.
+    A key goes into the meter's local_key_file, or else into the configuration. Returns the files
+    that were written. Raises ConfigError; then nothing was written.
     """
     source = source.resolve()
     document = _parse(source)
@@ -210,7 +210,7 @@ def _put(table: Table, update: Update) -> None:
 
 
 def _write(files: Mapping[Path, str], source: Path) -> None:
-    """Write files that keep their owner and mode; a key, however, stays private to its owner."""
+    """Write files, keeping owner and mode; files with a key are readable only by their owner."""
     old = {path: path.stat() for path in files if path.exists()}
     private_files.write(files)
     for path, was in old.items():

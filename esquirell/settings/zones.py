@@ -1,4 +1,4 @@
-"""Time zones: which names are valid, and which one this machine is set to."""
+"""Time zones: which names are valid, and which zone this machine is set to."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,14 +19,14 @@ def is_zone(name: str) -> bool:
 
 
 def check_zone(name: str) -> str:
-    """Return a valid zone name. Raises ValueError that names the nearest one."""
+    """Return a valid zone name. Raises ValueError naming the nearest one."""
     if not is_zone(name):
         raise ValueError(f"is not an IANA time zone; the nearest one is {_nearest(name)}")
     return name
 
 
 def machine_zone(environ: Mapping[str, str], etc: Path = Path("/etc")) -> str | None:
-    """Return the zone of this machine: `TZ`, else `/etc/localtime`; None if it is unknown."""
+    """Return the zone of this machine: `TZ`, or else `/etc/localtime`; None if unknown."""
     if "TZ" in environ:
         named = environ["TZ"].removeprefix(":") or "UTC"
         return named if is_zone(named) else None

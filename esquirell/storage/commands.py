@@ -13,7 +13,7 @@ from esquirell.storage.tables import command_log, insert_new
 
 log = logging.getLogger(__name__)
 
-# Of so many of the latest commands their ends are noticed.
+# The results of this many latest commands are part of `stamp`.
 STAMPED = 8
 
 
@@ -89,9 +89,9 @@ class CommandLog:
         return self._select(query.limit(limit))
 
     def stamp(self) -> tuple[tuple[str, str], ...]:
-        """Return what differs after each new command, and after the end of one of the latest.
+        """Return a value that changes with each new command, and with the result of a recent one.
 
-        Cheap: it may be asked at each look. Raises UnavailableError.
+        Cheap enough for every page view. Raises UnavailableError.
         """
         columns = command_log.c
         query = select(columns.id, columns.status).order_by(columns.at.desc(), columns.id)
@@ -100,9 +100,9 @@ class CommandLog:
             return tuple((row.id, row.status) for row in found)
 
     def prune(self, before: datetime, most: int) -> int:
-        """Forget finished commands from before a given time, and all but the newest `most`.
+        """Remove finished commands from before a given time, and all but the newest `most`.
 
-        Return how many are gone. Raises UnavailableError.
+        Return how many were removed. Raises UnavailableError.
         """
         columns = command_log.c
         oldest = select(columns.at).order_by(columns.at.desc()).offset(most).limit(1)
@@ -148,7 +148,7 @@ def _to_record(row: Row[Any]) -> CommandRecord:
 
 
 def _to_answer(row: Row[Any]) -> Answer | None:
-    """Return the answer to a command; of one that can't be read only the status is left."""
+    """Return the answer to a command; only its status if the rest can't be read."""
     try:
         if row.answer:
             return Answer(**row.answer)

@@ -41,14 +41,14 @@ _POOL = {"pool_size": 5, "max_overflow": 5, "hide_parameters": True}
 
 
 class Database:
-    """One database for all threads of a process; others may use the same one beside it.
+    """One database for all threads of a process; other processes may use it, too.
 
     With `durability` "full" a power cut loses nothing stored; "normal" writes less (SQLite).
     `patience_s` is how long a writer waits for other writers, in seconds. Nothing is opened
-    before the first use, and only `create` creates a file: a missing one, perhaps with its disk,
-    is waited for. `on_damage` is called when the file turns out to be damaged, after the work that
-    found it has failed, `renew` for the URL when a server refuses the login, as its password may
-    have been changed. Raises ConfigError for a URL that can't work.
+    before the first use, and only `create` creates a file: a missing one, perhaps on an unmounted
+    disk, is waited for. `on_damage` is called when the file turns out to be damaged, after the
+    work that found it has failed; `renew` returns the URL when a server refuses the login, as its
+    password may have changed. Raises ConfigError for an invalid URL.
     """
 
     _engine: Engine | None = None
@@ -74,7 +74,7 @@ class Database:
         self._watch_pid = 0
         self._queue = WriteQueue()
         self._queue_pid = os.getpid()
-        # The circumstances in which a row could be written last.
+        # The state of the file when a row could last be written.
         self._tried: tuple[object, ...] | None = None
 
     def describe(self) -> str:
@@ -82,13 +82,13 @@ class Database:
         return shown(self.url)
 
     def create(self) -> None:
-        """Make the file of an SQLite database unless it is there. Raises ConfigError."""
+        """Create the file of an SQLite database unless it exists. Raises ConfigError."""
         if self.file is not None:
             sqlite.prepare_file(self.file)
 
     @property
     def engine(self) -> Engine:
-        """SQLAlchemy's engine, made on first use. Raises ConfigError or UnavailableError."""
+        """SQLAlchemy's engine, created on first use. Raises ConfigError or UnavailableError."""
         with self._lock:
             # A forked child must not use the connections of its parent, and nobody those to a
             # file that another one has replaced: what is written there is lost.
@@ -102,7 +102,7 @@ class Database:
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """Open a connection for what is done outside of transactions. Raises UnavailableError."""
+        """Open a connection for use outside of transactions. Raises UnavailableError."""
         with self._watched(), self.engine.connect() as connection:
             yield connection
 
@@ -116,7 +116,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open a transaction: committed at the end, undone by any error.
+        """Open a transaction: committed at the end, rolled back by any error.
 
         Raises UnavailableError; then nothing is stored.
         """
@@ -129,7 +129,7 @@ class Database:
             yield connection
 
     def try_out(self) -> None:
-        """Write a row and roll it back. Raises ConfigError, or UnavailableError that says why."""
+        """Write a row and roll it back. Raises ConfigError, or UnavailableError with the reason."""
         if self.file is not None:
             self._try_out_file(self.file)
             return
@@ -139,10 +139,10 @@ class Database:
             transaction.rollback()
 
     def _try_out_file(self, file: Path) -> None:
-        """Do so by opening the file anew, if anything about it has changed since it succeeded.
+        """Do so by opening the file anew, unless nothing about it has changed since it succeeded.
 
-        Opening it says most, but for root SQLite also sets the owner of the log each time, which
-        writes a page to the disk.
+        Opening detects most problems; but as root SQLite also sets the owner of the log each time,
+        which writes a page to the disk.
         """
         if not sqlite.is_there(file):
             raise missing_file(file)
@@ -162,12 +162,12 @@ class Database:
         self._tried = sqlite.circumstances(file)
 
     def close(self) -> None:
-        """Close the connections that are not in use; the next use opens new ones."""
+        """Close idle connections; the next use opens new ones."""
         with self._lock:
             self._drop_engine()
 
     def __del__(self) -> None:
-        """Close everything still open once nobody uses this any more, as files do."""
+        """Close everything still open when this object is no longer used, as files do."""
         self._drop_engine()
 
     @contextmanager
@@ -178,7 +178,7 @@ class Database:
             except (SQLAlchemyError, sqlite3.Error) as error:
                 failure = translate(error, self.url)
                 if isinstance(failure, FileError):
-                    # An open file stays on a disk that failed, also when that is mounted again.
+                    # An open file stays on the failed disk, even after that is mounted again.
                     self.close()
                 if isinstance(failure, DamagedError) and self.on_damage is not None:
                     self.on_damage()
@@ -193,14 +193,14 @@ class Database:
         return sqlite.begin(connection, writes=True)
 
     def _waiting(self) -> AbstractContextManager[None]:
-        """Watch over a use of the database, if it is a server that may stop answering."""
+        """Watch a use of the database, if it is a server that may stop answering."""
         if self.file is not None:
             return nullcontext()
         return self._watch().waiting()
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Wait until no other thread writes to an SQLite database; a server has its own queue."""
+        """Wait until no other thread writes to an SQLite database; a server queues by itself."""
         if self.file is None:
             yield
             return
@@ -213,14 +213,14 @@ class Database:
             queue.pass_on()
 
     def _writers(self) -> WriteQueue:
-        """Return the queue of this process: in a forked child nobody is writing yet."""
+        """Return the write queue of this process: a forked child has an empty one."""
         with self._lock:
             if self._queue_pid != os.getpid():
                 self._queue, self._queue_pid = WriteQueue(), os.getpid()
             return self._queue
 
     def _watch(self) -> ServerWatch:
-        """Return the watch of this process: a fork has none of its parent's threads."""
+        """Return the server watch of this process: a fork has none of its parent's threads."""
         with self._watch_lock:
             if self._server_watch is None or self._watch_pid != os.getpid():
                 self._server_watch = ServerWatch(
@@ -230,7 +230,7 @@ class Database:
             return self._server_watch
 
     def _renew(self) -> None:
-        """Apply the password that is configured now."""
+        """Switch to the password that is configured now."""
         now = time.monotonic()
         if self.renew is None or now - self._renewed_at < RENEW_EVERY_S:
             return
@@ -247,7 +247,7 @@ class Database:
                 self._drop_engine()
 
     def _drop_engine(self) -> None:
-        """Close the connections that are not in use, but none of a parent process."""
+        """Close idle connections, but none of a parent process."""
         if self._engine is not None and self._pid == os.getpid():
             self._engine.dispose()
         self._engine = None
@@ -269,14 +269,14 @@ class Database:
         return found != self._log and sqlite.emptied_log(self._engine, self.file)
 
     def _file_now(self) -> tuple[int, int] | None:
-        """Return the numbers of the file system and of the file in it.
+        """Return the device and inode numbers of the file.
 
-        A copy of a whole disk has the same files. None for a server or when there is no file.
+        A copy of a whole disk has the same inodes. None for a server or when there is no file.
         """
         if self.file is None:
             return None
         try:
-            found = os.stat(self.file)  # noqa: PTH116 - half as long
+            found = os.stat(self.file)  # noqa: PTH116 - takes half as long
         except OSError:
             return None
         return found.st_dev, found.st_ino

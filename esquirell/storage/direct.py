@@ -1,7 +1,7 @@
-"""The statements of each poll, given to SQLite's driver as they are.
+"""The statements of each poll, passed directly to SQLite's driver.
 
-For each statement SQLAlchemy makes seventy calls, which takes longer than the statement itself: so
-it compiles these once, as text. On PostgreSQL they run as any other.
+SQLAlchemy makes seventy calls per statement, which takes longer than the statement itself: here
+it only compiles each once, to text. On PostgreSQL they run like any other statement.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -23,8 +23,8 @@ _REMEMBERED = 64
 def filled_up(names: Collection[str]) -> list[str]:
     """Repeat the last name up to a power of two, for a list in a statement.
 
-    Each length is a separate statement, of which the driver keeps a hundred: with hundreds of
-    meters in batches of all sizes these took twenty megabytes.
+    Each length is a separate statement, and the driver caches a hundred of them: with hundreds of
+    meters in batches of all sizes they took twenty megabytes.
     """
     listed = list(names)
     missing = (1 << (len(listed) - 1).bit_length()) - len(listed) if listed else 0
@@ -34,7 +34,7 @@ def filled_up(names: Collection[str]) -> list[str]:
 def select_by_names(
     connection: Connection, query: Select[*tuple[Any, ...]], names: Collection[str]
 ) -> Sequence[Sequence[Any]]:
-    """Run a query whose only parameter are the `names` of meters; return the rows.
+    """Run a query whose only parameter is the `names` of meters; return the rows.
 
     Its columns must have types that need no conversion.
     """
@@ -62,8 +62,8 @@ def select_by_moment(
 def insert(connection: Connection, statement: Insert, rows: Sequence[Sequence[Any]]) -> None:
     """Insert rows, each with the values of all columns in their order.
 
-    For each value of each row SQLAlchemy asks what is to be done with it; here only those are
-    converted whose column says so.
+    SQLAlchemy looks up a conversion for each value of each row; here only columns that need one
+    are converted.
     """
     columns = statement.table.columns
     if connection.dialect.name != "sqlite":
@@ -81,7 +81,7 @@ def insert(connection: Connection, statement: Insert, rows: Sequence[Sequence[An
 
 @lru_cache(_REMEMBERED)
 def _query(dialect: Dialect, query: Select[*tuple[Any, ...]], count: int) -> str:
-    """Return the text of a query for so many names."""
+    """Return the text of a query for this many names."""
     filled = query.params(names=[""] * count)
     return str(filled.compile(dialect=dialect, compile_kwargs={"render_postcompile": True}))
 
@@ -97,13 +97,13 @@ def _query_by_moment(dialect: Dialect, query: Select[*tuple[Any, ...]]) -> tuple
 def _insert(
     dialect: Dialect, statement: Insert
 ) -> tuple[str, list[tuple[int, Callable[[Any], Any]]]]:
-    """Return the text, and how the values of some columns are converted, by the column's place."""
+    """Return the text of a statement, and the conversions of its columns, by position."""
     columns = list(statement.table.columns)
     found = [
         (place, column.type.dialect_impl(dialect).bind_processor(dialect))
         for place, column in enumerate(columns)
     ]
-    # Numbers are stored as such whatever they are here.
+    # Numbers need no conversion.
     return str(statement.compile(dialect=dialect)), [
         (place, process)
         for place, process in found

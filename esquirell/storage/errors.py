@@ -1,4 +1,4 @@
-"""What a database fails with, in our own words: where, and what to do."""
+"""Database errors in our own words: which database, and what to do."""
 
 import re
 import sqlite3
@@ -41,12 +41,12 @@ _PUT_BACK = (
 )
 _UNDEFINED_TABLE = "42P01"
 _UNSTORABLE = (DataError, IntegrityError, sqlite3.DataError, sqlite3.IntegrityError)
-# What the drivers say of a value that has no place in a database: sqlite3, psycopg.
+# What the drivers say about a value that a database can't hold: sqlite3, psycopg.
 _UNFIT = re.compile("binding parameter|cannot adapt type")
 
 
 class FileError(UnavailableError):
-    """An SQLite file can't be opened, read or written: its disk may fail, or be gone."""
+    """An SQLite file can't be opened, read or written: its disk may have failed or be unmounted."""
 
 
 class DamagedError(FileError):

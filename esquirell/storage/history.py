@@ -1,4 +1,4 @@
-"""Reading stored readings: the latest, and streams page by page."""
+"""Stored readings: the latest, and streams page by page."""
 
 import heapq
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -96,12 +96,12 @@ class ReadingHistory:
     def batches(
         self, name: str, span: tuple[datetime, datetime], keys: Collection[str] | None = None
     ) -> Iterator["Batch"]:
-        """Stream the readings of a meter by columns, with one more on either side of the span.
+        """Stream the readings of a meter by columns, plus one on either side of the span.
 
-        Each batch has whole quarters of an hour; `keys` limits the values; a name that was never
-        seen has none. Raises UnavailableError, also from the iterator.
+        Batches contain whole quarters of an hour; `keys` limits the values; an unknown name has
+        none. Raises UnavailableError, also from the iterator.
         """
-        from esquirell.storage.columns import Columns, by_whole_quarters  # noqa: PLC0415 - few ask
+        from esquirell.storage.columns import Columns, by_whole_quarters  # noqa: PLC0415 - rarely needed
 
         with self._database.read() as connection:
             ids = meters.known_ids(connection, [name])
@@ -126,7 +126,7 @@ class ReadingHistory:
             return connection.scalar(before) or since, last + _LEAST if last else until
 
     def thinned_to(self) -> dict[str, datetime]:
-        """Return how far each meter's readings are pruned. Raises UnavailableError."""
+        """Return up to when each meter's readings are pruned. Raises UnavailableError."""
         query = (
             select(meter.c.name, rollup.c.pruned_to)
             .join_from(meter, rollup)
@@ -144,8 +144,8 @@ class ReadingHistory:
     ) -> Iterator[Reading]:
         """Stream the readings of some meters (None: of all) in time order.
 
-        From `since` until just before `until`; `keys` limits the values; a name that was
-        never seen has none. Raises UnavailableError, also from the iterator.
+        From `since` until just before `until`; `keys` limits the values; an unknown name has
+        none. Raises UnavailableError, also from the iterator.
         """
         with self._database.read() as connection:
             ids = meters.known_ids(connection, names)
@@ -153,9 +153,9 @@ class ReadingHistory:
 
 
 def stream(database: Database, ids: Mapping[str, int], span: Span) -> Iterator[Reading]:
-    """Stream the readings of meters, given with their ids, in time order, ties by name.
+    """Stream the readings of meters (ids by name) in time order, ties by name.
 
-    Each page is a transaction of its own, so that a long export holds up no checkpoint.
+    Each page is a transaction of its own, so that a long export delays no checkpoint.
     """
     size = max(_LEAST_PAGE, _HELD_ROWS // max(1, len(ids)))
     moments, columns = (span.since, span.until), span.shape.columns

@@ -1,4 +1,4 @@
-"""What is stored about the meters beside their readings: ids, status and ledgers."""
+"""What is stored about the meters besides their readings: ids, status and ledgers."""
 
 import json
 import logging
@@ -68,7 +68,7 @@ def _first_by(order: ColumnElement[object]) -> ScalarSelect[object]:
 
 
 def stored(connection: Connection, names: Collection[str]) -> dict[str, StoredMeter]:
-    """Return what is stored about meters, by name; nothing for one that has no row."""
+    """Return what is stored about meters, by name; meters without a row are left out."""
     rows = direct.select_by_names(connection, _STORED, names)
     return {
         name: StoredMeter(meter_id, _parsed(keys), failures, reason)
@@ -77,7 +77,7 @@ def stored(connection: Connection, names: Collection[str]) -> dict[str, StoredMe
 
 
 def ids_of(connection: Connection, names: Collection[str]) -> dict[str, int]:
-    """Return the ids of meters by name, with a row for each that is new."""
+    """Return the ids of meters by name, adding rows for new ones."""
     # In the same order in all processes, or two of them could deadlock.
     wanted = sorted(names)
     known = known_ids(connection, wanted)
@@ -89,7 +89,7 @@ def ids_of(connection: Connection, names: Collection[str]) -> dict[str, int]:
 
 
 def known_ids(connection: Connection, names: Collection[str] | None = None) -> dict[str, int]:
-    """Return the ids of the meters that have been seen, of all or of those named."""
+    """Return the ids of known meters, of all or of those named."""
     query = select(meter.c.name, meter.c.id)
     if names is not None:
         query = query.where(meter.c.name.in_(direct.filled_up(names)))
@@ -113,7 +113,7 @@ def _statuses() -> Select[tuple[Any, ...]]:
 def write_statuses(
     connection: Connection, statuses: Mapping[str, MeterStatus], before: Mapping[str, StoredMeter]
 ) -> None:
-    """Store the statuses that differ from those `before`: an SD card wears by each write."""
+    """Store the statuses that differ from those `before`, to spare an SD card."""
     changes = [
         {
             "of": name,
@@ -139,15 +139,15 @@ def _parsed(keys: str) -> tuple[str, ...]:
 
 @cache
 def _ledgers() -> TypeAdapter[Ledger]:
-    """Return what reads and writes ledgers; building it takes a short command 8 ms."""
+    """Return the adapter that reads and writes ledgers; building it takes 8 ms."""
     return TypeAdapter(Ledger)
 
 
 def to_state(ledger: Ledger) -> Any:  # noqa: ANN401 - JSON
-    """Convert a ledger to JSON values; what is as it is at first is left out.
+    """Convert a ledger to JSON values, without defaults.
 
     Ten ledgers of a three-phase meter then take four pages of SQLite instead of ten, which are
-    written again with each reading.
+    rewritten with each reading.
     """
     return _ledgers().dump_python(ledger, mode="json", exclude_defaults=True)
 
@@ -164,7 +164,7 @@ class LedgerReader:
         self._read: dict[str, tuple[str, Ledger]] = {}
 
     def ledger(self, meter: str, text: str) -> Ledger:
-        """Read the ledger of a meter from JSON. Raises ValidationError."""
+        """Parse the ledger of a meter from JSON. Raises ValidationError."""
         before, ledger = self._read.get(meter, ("", None))
         if ledger is None or text != before:
             ledger = _ledgers().validate_json(text)
@@ -177,7 +177,7 @@ class LedgerReader:
         return before is not None and not ledger.differs(before)
 
     def forget(self, names: Iterable[str]) -> None:
-        """Forget what was read about meters whose data were removed."""
+        """Forget the ledgers of meters whose data were removed."""
         for name in names:
             self._read.pop(name, None)
 
@@ -204,7 +204,7 @@ def write_ledgers(
     reader: LedgerReader,
 ) -> None:
     """Store the newest ledger of each meter where it differs from the stored one."""
-    # Those of two threads may arrive in either order.
+    # Ledgers from two threads may arrive in either order.
     in_order = sorted(readings, key=lambda taken: taken.measured_at)
     latest = {taken.meter: taken.ledger for taken in in_order if taken.ledger}
     newest = {name: new for name, new in latest.items() if not reader.holds(name, new)}
@@ -237,6 +237,6 @@ def _parse(name: str, state: str, reader: LedgerReader) -> Ledger:
     except ValidationError as error:
         raise UnreadableError(
             name,
-            f"what is stored of the counters of {name} can't be read "
+            f"the stored counters of {name} can't be read "
             f"({error.error_count()} faults): restore a backup",
         ) from None

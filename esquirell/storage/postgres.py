@@ -1,4 +1,4 @@
-"""What only PostgreSQL needs: time limits of the connection and of its statements."""
+"""PostgreSQL only: time limits of connections and statements."""
 
 from contextlib import suppress
 from typing import Any
@@ -10,16 +10,16 @@ from sqlalchemy.event import listen
 from esquirell.storage.server_watch import ServerWatch
 
 STATEMENT_LIMIT_S = 60
-# The least that libpq takes.
+# The minimum that libpq accepts.
 ASK_LIMIT_S = 2
 
-# An execution option: numbers are then read in half the time that their text takes. Only for
-# our own tables, as psycopg can't read all of the server's own types that way.
+# An execution option: numbers are read in half the time that text takes. Only for our own tables,
+# as psycopg can't read all of the server's own types that way.
 BINARY: dict[str, Any] = {"esquirell_binary": True}
 # psycopg.pq.Format.BINARY
 _BINARY_FORMAT = 1
 
-# Writes the row of a command that nobody gave, to be taken back: shows that writing is allowed.
+# Inserts a dummy command, rolled back at once: shows that writing is allowed.
 TRIAL = text(
     "INSERT INTO command_log (id, at, source, command, request, waits, status) "
     "VALUES (md5(random()::text), now(), 'cli', 'health', '{}', false, 'ok')"
@@ -34,20 +34,20 @@ _CONNECT = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
     "application_name": "esquirell",
-    # Made in the C locale, a database has no encoding of its own (SQL_ASCII): text came as bytes.
+    # A database created in the C locale has no encoding (SQL_ASCII): text would arrive as bytes.
     "client_encoding": "utf8",
 }
 
 
 def connect_args(url: URL) -> dict[str, Any]:
-    """Return the time limits of a connection; those that the user's URL names stay his."""
+    """Return the time limits of a connection; those set in the user's URL take precedence."""
     return {key: value for key, value in _CONNECT.items() if key not in url.query}
 
 
 def ask(url: URL) -> None:
-    """Open a connection, and close it. Raises TimeoutError when nobody answers in time.
+    """Open and close a connection. Raises TimeoutError when there is no answer in time.
 
-    Whatever else a server answers, it is there.
+    Any answer, even an error, shows that the server is reachable.
     """
     import psycopg  # noqa: PLC0415 - an optional driver
 
@@ -60,7 +60,7 @@ def ask(url: URL) -> None:
 
 
 def configure(engine: Engine, patience_s: float, watch: ServerWatch) -> None:
-    """Limit how long statements of each new connection run, wait for locks, and are waited for."""
+    """Set the time limits of statements and locks on each new connection, and watch it."""
     settings = {
         "timezone": "UTC",
         "statement_timeout": f"{STATEMENT_LIMIT_S}s",
@@ -73,7 +73,7 @@ def configure(engine: Engine, patience_s: float, watch: ServerWatch) -> None:
             connection.execute("SELECT set_config(%s, %s, false)", (name, value))
         connection.commit()
 
-    # A connection that turned out to be cut is replaced at once.
+    # A connection that was cut is replaced at once.
     listen(engine, "do_connect", lambda *_: watch.check())
     listen(engine, "connect", on_connect)
     listen(engine, "before_cursor_execute", _choose_format)

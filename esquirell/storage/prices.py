@@ -19,9 +19,9 @@ class Prices:
         self._database = database
 
     def put(self, tariff: str, rows: Sequence[PriceRow], end: datetime | None = None) -> None:
-        """Put rows, in order of time, in the place of those from the first to the last.
+        """Store rows, in time order, replacing those from the first to the last.
 
-        They hold until `end`, unless another row begins there. Raises UnavailableError.
+        They apply until `end`, unless another row begins there. Raises UnavailableError.
         """
         ending = [PriceRow(end, Rates())] if end else []
         of_span = price.c.start.between(rows[0].start, rows[-1].start)
@@ -31,7 +31,7 @@ class Prices:
             connection.execute(insert_new(connection.dialect.name, price), new)
 
     def rows(self, tariff: str, since: datetime, until: datetime) -> list[PriceRow]:
-        """Return the rows that hold from `since` until just before `until`.
+        """Return the rows that apply from `since` until just before `until`.
 
         Raises UnavailableError.
         """
@@ -65,5 +65,5 @@ def _to_row(tariff: str, row: PriceRow) -> dict[str, object]:
 
 
 def _money(stored: float | None) -> Decimal | None:
-    """Return the decimals that were stored: a double keeps fifteen digits."""
+    """Return the stored decimals: a double keeps fifteen digits."""
     return None if stored is None else Decimal(repr(stored))

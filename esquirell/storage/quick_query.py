@@ -1,4 +1,4 @@
-"""Querying an SQLite database without SQLAlchemy, which takes longer to load than the query."""
+"""Queries an SQLite database without SQLAlchemy, which takes longer to load than the query."""
 
 import sqlite3
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""Readings as JSON, where they wait outside their table."""
+"""Readings as JSON, for the spool."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +12,7 @@ from esquirell.storage.meters import to_ledger, to_state
 
 
 def to_body(reading: Reading) -> dict[str, Any]:
-    """Write down what of a reading is stored; its diagnostics are only published."""
+    """Return the stored part of a reading as JSON; its diagnostics are only published."""
     return {
         "meter": reading.meter,
         "at": iso(reading.measured_at),
@@ -23,7 +23,7 @@ def to_body(reading: Reading) -> dict[str, Any]:
 
 
 def to_reading(body: Mapping[str, Any]) -> Reading:
-    """Read what `to_body` wrote, also by an earlier version."""
+    """Parse what `to_body` returned, also in an earlier version."""
     return Reading(
         body["meter"],
         datetime.fromisoformat(body["at"]),
@@ -39,7 +39,7 @@ def to_reading(body: Mapping[str, Any]) -> Reading:
 
 
 def to_undated_body(reading: Reading) -> dict[str, Any]:
-    """Write down a reading as its meter gave it, to be judged once its time is known."""
+    """Return a reading as its meter sent it as JSON, to be checked once its time is known."""
     undated = reading.undated
     assert undated is not None  # noqa: S101 - for the type checker
     return {
@@ -58,7 +58,7 @@ def to_undated_body(reading: Reading) -> dict[str, Any]:
 
 
 def to_undated(body: Mapping[str, Any], boot: str, uptime_s: float, at: datetime) -> Reading:
-    """Read what `to_undated_body` wrote."""
+    """Parse what `to_undated_body` returned."""
     known = body["instrument"]
     invert = known["invert"] if isinstance(known["invert"], bool) else tuple(known["invert"])
     instrument = Instrument(known["source"], known["keys"], invert, known.get("adds", ()))
@@ -73,7 +73,7 @@ def to_undated(body: Mapping[str, Any], boot: str, uptime_s: float, at: datetime
 
 
 def _beside(reading: Reading) -> dict[str, Any]:
-    """Write down what a reading says beside its values, mostly nothing."""
+    """Return the fields of a reading beside its values, mostly none."""
     found = {
         "holds_s": reading.holds_s,
         "begins": sorted(reading.begins),

@@ -1,4 +1,4 @@
-"""Readings in the database, as the polls write them: with their statuses and ledgers."""
+"""Readings in the database, stored by polls together with statuses and ledgers."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -18,30 +18,30 @@ from esquirell.storage.statistics import watermarks
 from esquirell.storage.tables import QUANTITY_COLUMNS, insert_new, reading
 
 _WIDE = frozenset(QUANTITY_COLUMNS)
-# What storing raises for values of no use, such as a number that no database holds.
+# Raised for values that can't be stored, such as a number too large for a database.
 _NO_READING = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class Readings(ReadingHistory):
-    """Keeps readings and how the meters are doing."""
+    """Stores readings and the status of the meters."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._ledger_reader = LedgerReader()
 
     def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
-        """Store readings and changed statuses in one transaction; storing twice is harmless.
+        """Store readings and changed statuses in one transaction; doing so twice is harmless.
 
-        The newest ledger that comes with a meter's readings is stored in the same transaction.
-        Raises UnavailableError; then nothing is stored. It is an UnstorableError if one of these
-        readings is to blame.
+        The newest ledger of each meter is stored in the same transaction. Raises
+        UnavailableError; then nothing is stored. It is an UnstorableError if one of these readings
+        is the cause.
         """
         if not readings and not statuses:
             return
         try:
             self._store(readings, statuses)
         except UnavailableError:
-            # A database put in its place meanwhile has other ledgers.
+            # If the database was replaced meanwhile, it has other ledgers.
             self._ledger_reader = LedgerReader()
             raise
         except _NO_READING as error:
@@ -51,7 +51,7 @@ class Readings(ReadingHistory):
     def _store(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         names = {taken.meter for taken in readings} | statuses.keys()
         with self._database.write() as connection:
-            # In each transaction: SQLite gives the id of a forgotten meter to the next new one.
+            # In each transaction: SQLite reuses the id of a forgotten meter for the next one.
             before = meters.stored(connection, names)
             if new := names - before.keys():
                 meters.ids_of(connection, new)
@@ -69,7 +69,7 @@ class Readings(ReadingHistory):
             meters.write_statuses(connection, statuses, before)
 
     def try_out(self) -> None:
-        """Write a row and take it back. Raises UnavailableError that says why it can't be."""
+        """Write a row and roll it back. Raises UnavailableError with the reason if that fails."""
         self._database.try_out()
 
     def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
@@ -81,12 +81,12 @@ class Readings(ReadingHistory):
             return read_ledgers(connection, names, self._ledger_reader)
 
     def look_up(self, names: Collection[str]) -> Callable[[], dict[str, Ledger]]:
-        """Return what looks the ledgers of these meters up: here nothing begins before."""
+        """Return a function that looks up the ledgers of these meters; nothing happens before."""
         return partial(self.ledgers, names)
 
 
 def _earliest(readings: Sequence[Reading], ids: Mapping[str, int]) -> dict[int, datetime]:
-    """Return the earliest moment of what is stored or retracted of each meter, by its id."""
+    """Return the earliest time stored or retracted for each meter, by its id."""
     found: dict[int, datetime] = {}
     for taken in readings:
         meter_id = ids[taken.meter]
@@ -96,9 +96,9 @@ def _earliest(readings: Sequence[Reading], ids: Mapping[str, int]) -> dict[int, 
 
 
 def _retract(connection: Connection, readings: Iterable[Reading], ids: Mapping[str, int]) -> None:
-    """Take out what readings retract of earlier ones, which may be among them.
+    """Remove the counter values that readings retract from earlier ones.
 
-    These are values of counters whose first value turned out to be none.
+    These are first values of counters that turned out to be wrong.
     """
     for taken in readings:
         for key, at in taken.retracted.items():
@@ -117,7 +117,7 @@ def _take_out(connection: Connection, meter_id: int, key: str, at: datetime) -> 
 
 
 def _row(taken: Reading, meter_id: int) -> list[Any]:
-    """Lay a reading out in the order of the columns; one that the meter did not fill is null."""
+    """Return a reading in the order of the columns; absent values are null."""
     values = taken.values
     extra = None if values.keys() <= _WIDE else {k: v for k, v in values.items() if k not in _WIDE}
     begins = sorted(taken.begins) or None

@@ -1,4 +1,4 @@
-"""Schedules in the database: the record that the timetable in Redis is derived from."""
+"""Schedules in the database, from which the timetable in Redis is derived."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from esquirell.storage.tables import insert_or_update, schedule
 _DEFINITION = ("base", "overrides", "removed")
 _ALL = select(*(schedule.c[name] for name in ("name", *_DEFINITION))).order_by(schedule.c.name)
 _LAST_RUNS = select(schedule.c.name, schedule.c.last_run_at, schedule.c.last_result)
-# Any number will do, as long as all versions of this program take the same.
+# An arbitrary number, the same in all versions of this program.
 _LOCK = 7_283_653
 
 
 class Schedules:
-    """Keeps schedules, and when each ran last."""
+    """Stores schedules, and when each last ran."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -30,9 +30,9 @@ class Schedules:
     def change(self, edit: Edit) -> None:
         """Apply `edit` to the schedules, exclusively.
 
-        It is called with all schedules by name, and gives those to insert or replace, and None
-        for those to forget, tombstones included; last runs stay. What it raises leaves all as
-        it was. Raises UnavailableError.
+        It gets all schedules by name, and returns those to insert or replace, with None for those
+        to delete, tombstones included; last runs stay. If it raises, nothing changes. Raises
+        UnavailableError.
         """
         with self._database.write() as connection:
             _take_turn(connection)
@@ -53,7 +53,7 @@ class Schedules:
             return {name: LastRun(at, result) for name, at, result in rows}
 
     def record_run(self, name: str, run: LastRun) -> None:
-        """Store when a schedule ran last; one that is gone is ignored. Raises UnavailableError."""
+        """Store when a schedule last ran; an unknown one is ignored. Raises UnavailableError."""
         change = (
             update(schedule)
             .where(schedule.c.name == name)
@@ -64,7 +64,7 @@ class Schedules:
 
 
 def _take_turn(connection: Connection) -> None:
-    """Wait until nobody else changes schedules; SQLite's writers wait for each other anyway."""
+    """Wait until no other transaction changes schedules; SQLite's writers queue anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 

@@ -1,4 +1,4 @@
-"""Ends waits for a PostgreSQL server that has stopped answering."""
+"""Ends waiting for a PostgreSQL server that has stopped answering."""
 
 import logging
 import os
@@ -16,17 +16,17 @@ log = logging.getLogger(__name__)
 
 
 class NotAnsweringError(UnavailableError):
-    """The server does not answer: nothing more is sent to it until it does."""
+    """The server does not answer; no request is sent to it until it does."""
 
 
 class ServerWatch:
-    """Watches over what waits for a server, in a thread that is there while something does.
+    """Watches uses of a server, in a thread that runs while there are any.
 
     A frozen server, or a network that drops packets, ends no connection: its kernel may
-    acknowledge what it never reads, and its own time limits are frozen with it. `ask` opens a new
-    connection, and raises TimeoutError when nobody answers in time. Then all connections are
+    acknowledge data that is never read, and its own time limits are frozen, too. `ask` opens a new
+    connection, and raises TimeoutError when there is no answer in time. Then all connections are
     cut, `on_lost` is called, and each new request is refused at once, until `ask` succeeds again.
-    Work that takes longer than `suspect_after_s` has the server tested.
+    The server is tested when a use takes longer than `suspect_after_s`.
     """
 
     suspect_after_s = 2.0
@@ -55,7 +55,7 @@ class ServerWatch:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Watch over a use of the server. Raises NotAnsweringError at once while it is lost."""
+        """Watch a use of the server. Raises NotAnsweringError at once while it is lost."""
         self.check()
         mark = self._begin()
         try:
@@ -77,7 +77,7 @@ class ServerWatch:
         return mark
 
     def _start(self) -> bool:
-        """Start to watch; return whether the system had a thread for that: the next use tries."""
+        """Start watching; return whether a thread could be started: if not, the next use tries."""
         try:
             threading.Thread(target=self._run, name="database-watch", daemon=True).start()
         except RuntimeError as error:
@@ -95,7 +95,7 @@ class ServerWatch:
             time.sleep(self.look_every_s)
 
     def _oldest(self) -> float | None:
-        """Return since when the oldest use has lasted; None ends the watch."""
+        """Return when the oldest current use began; None ends the watch."""
         with self._lock:
             self._is_watching = bool(self._since)
             return min(self._since.values(), default=None)
@@ -109,7 +109,7 @@ class ServerWatch:
         self._on_lost()
         while not self._answers():
             time.sleep(self.ask_again_s)
-            # A connection that was being opened when it was lost may have succeeded since.
+            # A connection that was being opened meanwhile may have succeeded since.
             self._cut()
         log.info("the database %s answers again", self._place)
         self._is_lost = False
@@ -119,8 +119,8 @@ class ServerWatch:
             self._ask()
         except TimeoutError:
             return False
-        except Exception as error:  # noqa: BLE001 - no connection is cut, or kept out, for it
-            # It could not be asked, as when too many files are open here.
+        except Exception as error:  # noqa: BLE001 - other errors do not mean that the server is lost
+            # The test itself failed, for instance because of too many open files.
             log.debug("the database %s could not be tested: %r", self._place, error)
         return True
 

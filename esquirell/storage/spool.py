@@ -38,12 +38,12 @@ CREATE TABLE IF NOT EXISTS unreadable (
 
 # More undated readings than an hour can bring; the oldest are dropped first.
 UNDATED_LIMIT = 100_000
-# What reading a row raises that is no reading.
+# Raised by parsing a row that is not a reading.
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class Spool:
-    """Readings in the order in which they were taken, in their own SQLite file.
+    """Readings in the order in which they were taken, in an SQLite file of their own.
 
     All processes of this machine share it; it is created when first needed. What was added survives
     a power cut. While its directory is gone (not `is_ours`), as with its disk, it takes nothing. On
@@ -95,7 +95,7 @@ class Spool:
             return int(connection.execute(query).fetchone()[0])
 
     def oldest(self, limit: int) -> tuple[Sequence[Reading], int]:
-        """Return the oldest readings, and the number up to which they reach.
+        """Return the oldest readings, and the number of the last one.
 
         Raises SpoolError.
         """
@@ -106,17 +106,17 @@ class Spool:
         return [reading for _, reading in rows], rows[-1][0] if rows else 0
 
     def forget(self, number: int) -> None:
-        """Drop the readings up to a number, as they are stored. Raises SpoolError."""
+        """Remove the readings up to a number, once they are stored. Raises SpoolError."""
         with self._open() as connection, connection:
             connection.execute("DELETE FROM waiting WHERE id <= ?", (number,))
         self.reserve()
 
     def set_aside(self, number: int, reason: Exception) -> None:
-        """Move a reading that the database never takes out of the way. Raises SpoolError."""
+        """Move a reading that the database never accepts out of the way. Raises SpoolError."""
         self._set_aside("waiting", {number: reason})
 
     def undated(self) -> Sequence[Mark]:
-        """Return when the readings without a time were taken, in their order. Raises SpoolError."""
+        """Return when the readings without a time were taken, in order. Raises SpoolError."""
         if not self._is_there():
             return []
         query = "SELECT id, boot, uptime_s, shown FROM undated WHERE at IS NULL ORDER BY id"
@@ -124,7 +124,7 @@ class Spool:
             return [Mark(*row) for row in connection.execute(query)]
 
     def date(self, moments: Mapping[int, datetime]) -> None:
-        """Record when readings were taken, by their numbers. Raises SpoolError."""
+        """Record the times of readings, by number. Raises SpoolError."""
         rows = [(moment.isoformat(), number) for number, moment in moments.items()]
         with self._open() as connection, connection:
             connection.executemany("UPDATE undated SET at = ? WHERE id = ?", rows)
@@ -132,7 +132,7 @@ class Spool:
     def dated(self, limit: int) -> Sequence[tuple[int, Reading]]:
         """Return the oldest readings whose time was found, with their numbers.
 
-        They are as the meters sent them: nothing is judged yet. Raises SpoolError.
+        They are as the meters sent them, not checked yet. Raises SpoolError.
         """
         if not self._is_there():
             return []
@@ -142,16 +142,16 @@ class Spool:
         return self._readable("undated", query, limit, _to_undated)
 
     def forget_dated(self, number: int) -> None:
-        """Drop readings whose time was found, up to a number. Raises SpoolError."""
+        """Remove readings whose time was found, up to a number. Raises SpoolError."""
         with self._open() as connection, connection:
             connection.execute("DELETE FROM undated WHERE at NOTNULL AND id <= ?", (number,))
 
     def _readable(
         self, table: str, query: str, limit: int, read: Callable[[Any], Reading]
     ) -> list[tuple[int, Reading]]:
-        """Return the first rows that are readings, with their numbers; set others aside.
+        """Return the first rows that are readings, with their numbers; set the others aside.
 
-        Only if there is nothing left is the answer empty. Raises SpoolError.
+        The result is empty only if nothing is left. Raises SpoolError.
         """
         while True:
             with self._open() as connection:
@@ -168,11 +168,11 @@ class Spool:
                 return found
 
     def _set_aside(self, table: str, strange: Mapping[int, Exception]) -> None:
-        """Move rows that can't be understood to a table of their own. Raises SpoolError."""
+        """Move rows that can't be parsed to a table of their own. Raises SpoolError."""
         at = "at" if table == "undated" else "NULL"
         with self._open() as connection, connection:
             for number in strange:
-                # Texts of ours: a table, and its column.
+                # Constants of ours: a table, and its column.
                 copy = (
                     f"INSERT INTO unreadable (at, body) SELECT {at}, body FROM {table} WHERE id = ?"  # noqa: S608 - see above
                 )
@@ -188,7 +188,7 @@ class Spool:
     def _add_undated(
         self, connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]
     ) -> None:
-        # Polls that share a read each add its reading; with a time it would be one row.
+        # Polls that share a read each add its reading; with a time they would be one row.
         connection.executemany(
             "INSERT INTO undated (boot, uptime_s, shown, body) SELECT ?1, ?2, ?3, ?4 WHERE NOT "
             "EXISTS (SELECT 1 FROM undated WHERE boot = ?1 AND uptime_s = ?2 AND body = ?4)",

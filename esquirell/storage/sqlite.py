@@ -1,4 +1,4 @@
-"""What only SQLite needs: the file, its settings, and copies of it."""
+"""SQLite only: the file, its settings, and copies of it."""
 
 import errno
 import json
@@ -36,14 +36,14 @@ CACHE_KIB = 512
 # The log is truncated to this once a long reader is gone, during which it may have grown.
 LOG_BYTES = 4 * 1024 * 1024
 
-# Damaged entries that were logged are remembered, so many at most.
+# The number of damaged entries to remember as logged.
 _TEXTS_SAID = 100
 
 _SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL"}
 
 
 def is_there(path: Path) -> bool:
-    """Whether a file or a directory exists; on a failing disk it does not."""
+    """Whether a file or directory exists; False on a failing disk."""
     try:
         return path.exists()
     except OSError:
@@ -52,14 +52,14 @@ def is_there(path: Path) -> bool:
 
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether an error means that the file is damaged, or no database at all."""
-    # What the module itself complains of has no name.
+    # Errors of the module itself have no name.
     return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
 def circumstances(path: Path) -> tuple[object, ...] | None:
-    """Return what decides whether a database can be opened and written, to be compared.
+    """Return what decides whether a database can be opened and written, for comparison.
 
-    None if some of it is missing. The content of the log changes without need of another look.
+    None if some of it is missing. Changes to the log's content do not matter.
     """
     try:
         file, folder = path.stat(), path.parent.stat()
@@ -160,7 +160,7 @@ def opener(path: Path, patience_s: float) -> Callable[[], sqlite3.Connection]:
 
 
 def configure(engine: Engine, durability: str) -> None:
-    """Set up each new connection."""
+    """Apply the settings to each new connection."""
 
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
@@ -172,23 +172,23 @@ def configure(engine: Engine, durability: str) -> None:
 
 
 def begin(connection: Connection, *, writes: bool) -> RootTransaction:
-    """Begin a transaction, in which another writer is waited for if this one `writes`.
+    """Begin a transaction; if it `writes`, wait for other writers.
 
-    One that reads first and writes later fails at once, without waiting, if somebody else wrote in
-    between. Raises sqlite3.Error.
+    A transaction that reads first and writes later fails at once, without waiting, if another
+    one wrote in between. Raises sqlite3.Error.
     """
-    # Past SQLAlchemy, for which this is a statement like any other: that takes as long as a query.
-    # As a listener of its event "begin" it would have all others looked up at each statement.
+    # Bypasses SQLAlchemy, where this takes as long as a query; as a listener of its event "begin"
+    # it would slow down every statement.
     driver_connection(connection).execute("BEGIN IMMEDIATE" if writes else "BEGIN")
     return connection.begin()
 
 
 class WriteQueue:
-    """Lets one thread of this process at a time write, in the order in which they came.
+    """Lets one thread of this process write at a time, in order of arrival.
 
-    SQLite has no queue of writers: a waiting one looks again every tenth of a second, and another
-    one may have begun in between. Two threads that work up statistics in turn could keep the
-    readings out for as long as both take.
+    SQLite has no queue of writers: a waiting one tries again every tenth of a second, and another
+    one may have begun in between. Two threads that compute statistics in turn could keep readings
+    waiting for as long as both take.
     """
 
     def __init__(self) -> None:
@@ -197,7 +197,7 @@ class WriteQueue:
         self._waiting: deque[threading.Event] = deque()
 
     def take(self, patience_s: float) -> bool:
-        """Wait for a turn, so many seconds at most; return whether it came."""
+        """Wait for a turn, at most this many seconds; return whether it came."""
         with self._lock:
             if not self._busy:
                 self._busy = True
@@ -207,14 +207,14 @@ class WriteQueue:
         try:
             came = mine.wait(patience_s)
         except BaseException:
-            # A signal's handler raised: a turn that came to nobody would never be passed on.
+            # Interrupted by a signal handler: an unclaimed turn would never be passed on.
             if not self._withdraw(mine):
                 self.pass_on()
             raise
         return came or not self._withdraw(mine)
 
     def _withdraw(self, mine: threading.Event) -> bool:
-        """Leave the queue; return False if the turn came in just this moment."""
+        """Leave the queue; return False if the turn came at this very moment."""
         with self._lock:
             if mine.is_set():
                 return False
@@ -222,7 +222,7 @@ class WriteQueue:
             return True
 
     def pass_on(self) -> None:
-        """End a turn; the next one in the queue has it."""
+        """End a turn; the next one in the queue gets it."""
         with self._lock:
             if self._waiting:
                 self._waiting.popleft().set()
@@ -231,7 +231,7 @@ class WriteQueue:
 
 
 def use_log(connection: Connection) -> None:
-    """Switch our database to WAL, which the file remembers: readers never wait.
+    """Switch our database to WAL, so that readers never wait; the file remembers it.
 
     The connection must not be in a transaction. Raises sqlite3.OperationalError.
     """
@@ -241,7 +241,7 @@ def use_log(connection: Connection) -> None:
         try:
             raw.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError:
-            # Where two switch at once SQLite fails without waiting its busy timeout.
+            # When two connections switch at once, SQLite fails without its busy timeout.
             if time.monotonic() > deadline:
                 raise
             time.sleep(_SWITCH_PAUSE_S)
@@ -252,13 +252,13 @@ def use_log(connection: Connection) -> None:
 @lru_cache(_TEXTS_SAID)
 def _unreadable(text: str) -> None:
     """Log once that an entry is damaged."""
-    log.error("an entry of the database is damaged, and counts as empty: %.60r", text)
+    log.error("a damaged entry of the database counts as empty: %.60r", text)
 
 
 def from_json(text: str) -> Any:  # noqa: ANN401 - JSON
-    """Parse the JSON of a column; SQLite stores any text there, and one must not hide all others.
+    """Parse the JSON of a column; SQLite stores any text, and a damaged one must not hide others.
 
-    What can't be read is None.
+    Returns None for invalid JSON.
     """
     try:
         return json.loads(text)
@@ -268,15 +268,15 @@ def from_json(text: str) -> Any:  # noqa: ANN401 - JSON
 
 
 def driver_connection(connection: Connection) -> sqlite3.Connection:
-    """Return the standard library's connection behind SQLAlchemy's."""
+    """Return the sqlite3 connection behind SQLAlchemy's."""
     found = connection.connection.driver_connection
     if not isinstance(found, sqlite3.Connection):
-        raise TypeError(f"not a connection of SQLite's: {found!r}")
+        raise TypeError(f"not an SQLite connection: {found!r}")
     return found
 
 
 def copy(source: sqlite3.Connection, target: Path) -> None:
-    """Copy a database, even one in use, into one file, 0600: completely or not at all.
+    """Copy a database, even one in use, into a file, 0600: completely or not at all.
 
     Raises ConfigError when the target can't be written, and sqlite3.Error.
     """
@@ -297,7 +297,7 @@ def copy(source: sqlite3.Connection, target: Path) -> None:
 def _fill(path: Path, source: sqlite3.Connection) -> None:
     with closing(sqlite3.connect(path)) as connection:
         source.backup(connection, progress=_give_up_after(_COPY_LIMIT_S))
-        # In WAL mode a copy could not be read from a medium that is read-only.
+        # In WAL mode a copy could not be read from read-only media.
         connection.execute("PRAGMA journal_mode=DELETE")
 
 

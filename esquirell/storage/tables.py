@@ -45,7 +45,7 @@ class Instant(TypeDecorator[datetime]):
         return dialect.type_descriptor(BigInteger())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> object:
-        """Truncate a time to milliseconds; TypeError for one without a time zone."""
+        """Truncate a time to milliseconds. Raises TypeError for one without a time zone."""
         if value is None:
             return None
         milliseconds = (value - _EPOCH) // _MILLISECOND
@@ -53,7 +53,7 @@ class Instant(TypeDecorator[datetime]):
 
     def process_result_value(self, value: object, dialect: Dialect) -> datetime | None:
         """Return an aware time in UTC."""
-        del dialect  # the value's own type suffices
+        del dialect  # the value's type is enough
         if isinstance(value, int):
             return _moment(value)
         return value.astimezone(UTC) if isinstance(value, datetime) else None
@@ -267,7 +267,7 @@ def insert_new(dialect: str, table: Table) -> "Insert":
 @cache
 def insert_or_update(dialect: str, table: Table, columns: tuple[str, ...]) -> "Insert":
     """Return an INSERT that changes only `columns` of a row whose primary key exists."""
-    # `Insert.excluded` would copy every column of the table, with all that belongs to it.
+    # `Insert.excluded` would copy every column of the table.
     proposed = table_clause("excluded", *map(column, columns))
     changes = {name: proposed.c[name] for name in columns}
     return _insert(dialect, table).on_conflict_do_update(
@@ -276,6 +276,6 @@ def insert_or_update(dialect: str, table: Table, columns: tuple[str, ...]) -> "I
 
 
 def _insert(dialect: str, table: Table) -> "Insert":
-    # Loaded on use: importing the dialect that is not in use costs start time and memory.
+    # Imported on use: the dialect that is not needed costs start time and memory.
     insert: Insert = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
     return insert

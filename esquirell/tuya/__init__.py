@@ -1,6 +1,6 @@
 """Tuya: everything that knows tinytuya.
 
-`transport` asks a meter over the LAN (`lan`), with `address = "auto"` wherever it is
+`transport` reads a meter over the LAN (`lan`), with `address = "auto"` wherever it is
 (`discovery`), or through the cloud (`cloud`), which may also know a newer local key. `simulator`
 is the other side: a meter that measures a simulated house. All get tinytuya through
 `tinytuya_import`.

@@ -1,4 +1,4 @@
-"""Small files about devices in the state directory, one per device, read by all processes."""
+"""Small files about devices in the state directory, one per device, shared by all processes."""
 
 import hashlib
 import ipaddress
@@ -19,7 +19,7 @@ _DEVICE = TypeAdapter(Device)
 
 
 class _DeviceFiles:
-    """Files named by a hash of the device id, which is private."""
+    """Files named by a hash of the device id, as the id is private."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -30,7 +30,7 @@ class _DeviceFiles:
             return file.read(LONGEST)
 
     def _write(self, device_id: str, text: str) -> None:
-        """Replace the file of a device, readable for this user alone, as a whole.
+        """Replace the file of a device as a whole, readable only by this user.
 
         Raises OSError.
         """
@@ -42,9 +42,9 @@ class _DeviceFiles:
 
 
 class Addresses(_DeviceFiles):
-    """Remembers where meters were last, so that a restart needs no search.
+    """Remembers the last address of each meter, so that a restart needs no search.
 
-    A folder that can't be written to costs a search after each start, and no reading.
+    If the folder can't be written, each start costs a search, but no reading.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,14 +58,14 @@ class Addresses(_DeviceFiles):
         return self._known.get(device_id)
 
     def put(self, device_id: str, address: str) -> None:
-        """Remember where a device answered."""
+        """Remember the address at which a device answered."""
         if self._known.get(device_id) != address or self._noted(device_id) != address:
             self._known[device_id] = address
             with suppress(OSError):
                 self._write(device_id, f"{address}\n")
 
     def drop(self, device_id: str) -> None:
-        """Forget what this process knows, so that the file of another one is read again."""
+        """Forget what this process remembers, so that the file is read again."""
         self._known.pop(device_id, None)
 
     def _noted(self, device_id: str) -> str | None:
@@ -76,10 +76,10 @@ class Addresses(_DeviceFiles):
 
 
 class Products(_DeviceFiles):
-    """Remembers which products devices announced; what can't be read counts as unknown."""
+    """Remembers the product that each device announced; an unreadable file counts as unknown."""
 
     def get(self, device_id: str) -> str:
-        """Return the product id that a device announced; empty where none is known."""
+        """Return the product id that a device announced; empty if unknown."""
         try:
             noted = self._read(device_id).decode("ascii").strip()
         except (OSError, ValueError):
@@ -87,7 +87,7 @@ class Products(_DeviceFiles):
         return noted if _PRODUCT.fullmatch(noted) else ""
 
     def put(self, device_id: str, product_id: str) -> bool:
-        """Remember the product of a device; return whether it was known otherwise."""
+        """Remember the product of a device; return whether another one was known."""
         if self.get(device_id) == product_id:
             return False
         with suppress(OSError):
@@ -96,16 +96,16 @@ class Products(_DeviceFiles):
 
 
 class Descriptions(_DeviceFiles):
-    """Keeps what the cloud said of devices; what can't be read counts as unknown."""
+    """Keeps the cloud's descriptions of devices; an unreadable file counts as unknown."""
 
     def get(self, device_id: str) -> Device | None:
-        """Return the description of a device."""
+        """Return the description of a device, if there is one."""
         try:
             return _DEVICE.validate_json(self._read(device_id))
         except (OSError, ValidationError):
             return None
 
     def put(self, device_id: str, device: Device) -> None:
-        """Keep a description; a state directory that can't be written to costs only requests."""
+        """Keep a description; if the state directory can't be written, this costs only requests."""
         with suppress(OSError):
             self._write(device_id, json.dumps(asdict(device), ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""From what was seen on the wire to the failure reasons of the contract."""
+"""Turns evidence from a connection into the failure reasons that users see."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -8,17 +8,17 @@ from esquirell.domain.hosts import nameless
 from esquirell.domain.meter import Meter
 
 SESSION_VERSIONS = ("3.4", "3.5")
-"""The protocols that agree on a key for each connection."""
+"""The protocols that negotiate a session key for each connection."""
 
 Step = Literal["name", "connect", "key", "answer"]
 
 
 @dataclass
 class Evidence:
-    """What the frames of a connection give away when they are not what was asked for.
+    """What unexpected frames of a connection reveal.
 
-    `speaks` is the protocol of the first frame; `garbled`: a frame came that the key does not
-    open; `stranger`: the device calls itself by another id; `refusal`: its words.
+    `speaks` is the protocol of the first frame; `garbled`: a frame can't be opened with the key;
+    `stranger`: the device names another id; `refusal`: its error text.
     """
 
     speaks: str | None = None
@@ -29,7 +29,7 @@ class Evidence:
 
 @dataclass(eq=False)
 class AttemptError(Exception):
-    """What one attempt to read a device brought to light instead of its datapoints.
+    """A failed attempt to read a device.
 
     `version` is the protocol it was asked in, `auto` when one after the other was tried in
     vain. `step` is the one that failed: finding the address of a name, the connection, the
@@ -46,7 +46,7 @@ class AttemptError(Exception):
 
     @property
     def other_protocol(self) -> str | None:
-        """The protocol that the device speaks, when it is not the one it was asked in."""
+        """The device's protocol, if it differs from the one used."""
         speaks = self.evidence.speaks
         return speaks if speaks != self.version else None
 
@@ -56,23 +56,23 @@ class AttemptError(Exception):
 
     @property
     def wrong_key(self) -> bool:
-        """Whether a frame came that the key does not open; one that was agreed on fits."""
+        """Whether a frame can't be opened with the key; a negotiated key is right."""
         fits = self._agreed or self.evidence.speaks != self.version
         return not fits and (self.evidence.garbled or self.step == "key")
 
     @property
     def final(self) -> bool:
-        """Whether another protocol can't help: nobody is there, or it is the right one."""
+        """Whether another protocol can't help: no connection, or this one is right."""
         known = self.evidence.stranger or bool(self.evidence.refusal)
         return self.step in ("name", "connect") or self._agreed or self.wrong_key or known
 
 
 def explain(meter: Meter, seen: AttemptError, *, worked: bool) -> MeterError:
-    """Name the reason of a failed read, as certain as the evidence allows.
+    """Return the reason of a failed read, as certain as the evidence allows.
 
-    `worked` tells that the same key and protocol have given data before. Without that, a
-    device that closes the connection instead of agreeing on a session key is taken to have
-    another key: devices with protocol 3.4 or 3.5 answer nothing that is signed with a wrong one.
+    `worked`: the same key and protocol have returned data before. Otherwise a device that closes
+    the connection during key negotiation is assumed to have another key: devices with protocol
+    3.4 or 3.5 do not answer frames signed with a wrong one.
     """
     if seen.step == "name":
         return _nameless(meter)
@@ -88,25 +88,24 @@ def explain(meter: Meter, seen: AttemptError, *, worked: bool) -> MeterError:
 
 
 def wrong_protocol(meter: Meter, asked: str, speaks: str) -> MeterRejectedError:
-    """Return the error of a meter that speaks another protocol than it was asked in."""
+    """Return the error for a meter that speaks another protocol."""
     return MeterRejectedError(
         "wrong_protocol",
-        f"{_who(meter)} does not speak protocol {asked} but {speaks}: "
-        f'set protocol = "{speaks}" for it',
+        f'{_who(meter)} speaks protocol {speaks}, not {asked}: set protocol = "{speaks}" for it',
     )
 
 
 def held_by_other(meter: Meter) -> MeterUnreachableError:
-    """Return the error of a meter whose one connection another program holds."""
+    """Return the error for a meter whose only connection another program holds."""
     return MeterUnreachableError(
         "busy",
-        f"{_who(meter)} closes the connection at once, as it does while another program "
-        "is connected: close the Tuya app, or whatever else reads it locally",
+        f"{_who(meter)} closes the connection at once, as when another program is "
+        "connected: close the Tuya app, or the other program that reads it locally",
     )
 
 
 def being_read(meter: Meter) -> MeterUnreachableError:
-    """Return the error of a meter that another process of this program is reading."""
+    """Return the error for a meter that another process of esquirell is reading."""
     return MeterUnreachableError(
         "busy",
         f"{_who(meter)} is being read by another process or task of esquirell: "
@@ -115,17 +114,17 @@ def being_read(meter: Meter) -> MeterUnreachableError:
 
 
 def stopped(meter: Meter) -> MeterUnreachableError:
-    """Return the error of a read that was broken off, as the program ends."""
+    """Return the error for a read that was cancelled because the program is stopping."""
     return MeterUnreachableError(
-        "unreachable", f"{_who(meter)} was not read to the end, as esquirell is being stopped"
+        "unreachable", f"{_who(meter)} was not read, as esquirell is stopping"
     )
 
 
 def not_found(meter: Meter, seconds: float, others: int, trouble: str) -> MeterUnreachableError:
-    """Return the error of a search that found nothing; it says what was heard instead.
+    """Return the error for a search without result, with what was heard instead.
 
-    `others` counts the other devices that were heard, `trouble` says which ports could not
-    be listened on.
+    `others` counts the other devices that were heard, `trouble` names the ports that could not
+    be opened.
     """
     return MeterUnreachableError(
         "unreachable",
@@ -153,19 +152,19 @@ def is_displaced(meter: Meter) -> MeterUnreachableError:
 
 
 def no_lock(meter: Meter, error: OSError) -> MeterUnreachableError:
-    """Return the error of a lock file that can't be used."""
+    """Return the error for an unusable lock file."""
     return MeterUnreachableError(
         "unreachable",
-        f"{_who(meter)} can't be read, as its lock file {error.filename} can't be opened "
+        f"{_who(meter)} can't be read because its lock file {error.filename} can't be opened "
         f"({error.strerror}): set state_dir to a folder that esquirell may write to",
     )
 
 
 def impossible_key(meter: Meter) -> MeterRejectedError:
-    """Return the error of a configured key that can't be a Tuya key."""
+    """Return the error for a configured key that can't be a Tuya key."""
     return MeterRejectedError(
         "wrong_key",
-        f"{_who(meter)} has a local_key with a character that no Tuya key contains: "
+        f"{_who(meter)} has a local_key with a character that Tuya keys never contain: "
         "copy its local_key again",
     )
 
@@ -187,7 +186,7 @@ def _nameless(meter: Meter) -> MeterUnreachableError:
 def _another_device(meter: Meter) -> MeterUnreachableError:
     return MeterUnreachableError(
         "unreachable",
-        f"{_who(meter)}: another device answers there, it names another device_id: check the "
+        f"{_who(meter)}: another device answers at this address, with another id: check the "
         "address and the device_id of the meter",
     )
 
@@ -196,7 +195,7 @@ def _wrong_key(meter: Meter) -> MeterRejectedError:
     return MeterRejectedError(
         "wrong_key",
         f"{_who(meter)} does not accept its local_key: copy it from the Tuya cloud again, "
-        "as each pairing gives the device a new one",
+        "as it changes each time the device is paired",
     )
 
 
@@ -213,8 +212,7 @@ def _no_data(meter: Meter, seen: AttemptError) -> MeterUnreachableError:
     if seen.evidence.refusal:
         return MeterUnreachableError(
             "no_data",
-            f'{_who(meter)} refuses the question, it says "{seen.evidence.refusal}": '
-            f"{_suspects(seen)}",
+            f'{_who(meter)} refuses the query with "{seen.evidence.refusal}":  {_suspects(seen)}',
         )
     manner = "closes the connection without an answer" if seen.ended else "is connected but silent"
     return MeterUnreachableError("no_data", f"{_who(meter)} {manner}: {_suspects(seen)}")

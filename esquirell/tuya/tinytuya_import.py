@@ -1,7 +1,7 @@
-"""What we use of tinytuya, imported without what only its own way to the cloud needs.
+"""The parts of tinytuya that we use, imported without what only its cloud client needs.
 
-That way is replaced by `cloud.api`; requests, and what comes with it, would be 4 MiB.
-Its sockets, retries and Monitor are not used: it is the codec.
+`cloud.api` replaces that client; requests and its dependencies would take 4 MiB.
+tinytuya's sockets, retries and Monitor are not used: it serves as the codec.
 """
 
 from esquirell.lazy_import import lazy_import

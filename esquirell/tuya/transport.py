@@ -1,4 +1,4 @@
-"""Reads each meter the way its settings say."""
+"""Reads each meter as configured: over the LAN or through the cloud."""
 
 import logging
 import threading
@@ -27,14 +27,14 @@ Answered = Callable[[Question, RawDatapoints | EsquirellError], None]
 
 
 class Transport:
-    """What all ways to the meters have in common."""
+    """Base class of the ways to read meters."""
 
     def ask(self, questions: Sequence[Question], answered: Answered) -> None:
-        """Ask several meters side by side; `answered` gets each answer, in any thread."""
+        """Read several meters in parallel; `answered` gets each answer, in any thread."""
         raise NotImplementedError
 
     def read(self, question: Question) -> RawDatapoints:
-        """Ask one meter and wait. Raises MeterUnreachableError or MeterRejectedError."""
+        """Read one meter and wait. Raises MeterUnreachableError or MeterRejectedError."""
         answers: SimpleQueue[RawDatapoints | EsquirellError] = SimpleQueue()
         self.ask([question], lambda _, answer: answers.put(answer))
         answer = answers.get()
@@ -44,9 +44,9 @@ class Transport:
 
 
 class LocalTransport(Transport):
-    """Asks the devices of a network, each of which is read by one process at a time.
+    """Reads the devices on a network, each by one process at a time.
 
-    All of them live in the thread of the network's loop.
+    All of them are handled in the thread of the network's loop.
     """
 
     def __init__(self, network: Network) -> None:
@@ -62,11 +62,11 @@ class LocalTransport(Transport):
         self._closed = False
         self._losses = Losses()
         self._devices: dict[tuple[object, ...], Device] = {}
-        # The device of each meter, as it was configured then.
+        # The device of each meter, as configured at that time.
         self._lines: dict[str, tuple[Meter, tuple[object, ...]]] = {}
 
     def ask(self, questions: Sequence[Question], answered: Answered) -> None:
-        """Ask several meters side by side; `answered` gets each answer, in the loop's thread."""
+        """Read several meters in parallel; `answered` gets each answer, in the loop's thread."""
         with self._lock:
             if not self._closed:
                 self._network.loop.call(lambda: self._ask(questions, answered))
@@ -75,9 +75,9 @@ class LocalTransport(Transport):
             answered(question, stopped(question.meter))
 
     def hold(self, questions: Sequence[Question]) -> None:
-        """Hold the lines of these meters from now on, as far as `keep` says so; close others.
+        """Keep the lines of these meters open, as far as `keep` allows; close all others.
 
-        The questions tell what is to be asked when a line was opened.
+        The questions are what to ask when a line is opened.
         """
         done = threading.Event()
 
@@ -91,18 +91,18 @@ class LocalTransport(Transport):
             done.wait(HOLD_S)
 
     def forget(self, meter_name: str) -> None:
-        """Drop the line to a meter and what is remembered of it."""
+        """Close the line to a meter and forget its state."""
         self._call(lambda: self._forget(meter_name))
 
     def abandon(self) -> None:
-        """Close this process's copies of lines and locks, which a fork gave it."""
+        """Close this process's copies of lines and locks after a fork."""
         self._closed = True
         for device in self._devices.values():
             device.abandon()
         self._devices.clear()
 
     def close(self) -> None:
-        """Break off the reads under way, close all lines and read no more."""
+        """Cancel the reads in progress, close all lines and read no more."""
         self._network.finder.stop()
         with self._lock:
             was_closed, self._closed = self._closed, True
@@ -118,7 +118,7 @@ class LocalTransport(Transport):
             return not self._closed
 
     def _ask(self, questions: Sequence[Question], answered: Answered) -> None:
-        # tinytuya takes some megabytes, which a process that reads no meters does without.
+        # tinytuya takes some megabytes: loaded only by processes that need it.
         from esquirell.tuya.lan.device import Read  # noqa: PLC0415
 
         for question in questions:
@@ -157,7 +157,7 @@ class LocalTransport(Transport):
 
 
 def _line_key(meter: Meter) -> tuple[object, ...]:
-    """Return what identifies a line: meters behind one gateway share it, others share none."""
+    """Return what identifies a line: meters behind one gateway share it, others do not."""
     key = meter.local_key.get_secret_value()
     way = (meter.lan_id, meter.address, meter.port, key, meter.protocol)
     return way if meter.cid else (meter.name, meter.device_id, *way)
@@ -171,8 +171,8 @@ CLOUD_THREADS = 8
 class TuyaTransport(Transport):
     """Chooses between the local network and the cloud.
 
-    With `keys`, a meter that refuses its local key is tried with that of the cloud. The cloud is
-    waited for in threads of their own, which end when they are not needed.
+    With `keys`, a meter that refuses its local key is tried with the cloud's. Requests to the
+    cloud run in threads of their own, which end when idle.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class TuyaTransport(Transport):
         self._threads = ThreadPoolExecutor(CLOUD_THREADS, thread_name_prefix="cloud")
 
     def ask(self, questions: Sequence[Question], answered: Answered) -> None:
-        """Ask several meters side by side; `answered` gets each answer, in any thread.
+        """Read several meters in parallel; `answered` gets each answer, in any thread.
 
         An error is a MeterError.
         """
@@ -196,11 +196,11 @@ class TuyaTransport(Transport):
                 self._submit(partial(self._ask_cloud, question, answered), question, answered)
 
     def hold(self, questions: Sequence[Question]) -> None:
-        """Hold the lines of these meters from now on, and no others."""
+        """Keep the lines of these meters open, and no others."""
         self._local.hold([self._with_key(question) for question in questions])
 
     def forget(self, meter_name: str) -> None:
-        """Drop the line to a meter and what is remembered of it."""
+        """Close the line to a meter and forget its state."""
         self._local.forget(meter_name)
 
     def abandon(self) -> None:
@@ -208,7 +208,7 @@ class TuyaTransport(Transport):
         self._local.abandon()
 
     def close(self) -> None:
-        """Break off the reads under way, close all lines and read no more."""
+        """Cancel the reads in progress, close all lines and read no more."""
         self._local.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -254,7 +254,7 @@ class TuyaTransport(Transport):
         def run() -> None:
             try:
                 work()
-            except Exception as error:  # who asked waits for an answer
+            except Exception as error:  # the caller waits for an answer
                 log.exception("unexpected error with the cloud")
                 answered(question, EsquirellError(f"unexpected error: {type(error).__name__}"))
 

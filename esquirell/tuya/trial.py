@@ -1,4 +1,4 @@
-"""Meters that nobody reads yet: what they answer, and whether they report by themselves."""
+"""Reads new meters on trial, before they are configured, and detects whether they report."""
 
 import threading
 import time
@@ -21,9 +21,9 @@ APART_S = 0.5
 
 
 class Trial:
-    """Reads meters, and holds the lines of those that answered to hear what else they say.
+    """Reads meters, and keeps the lines of those that answered open to hear their reports.
 
-    Its locks and the addresses that are found lie in these folders. Use it as a context manager:
+    Its locks and the detected addresses are kept in these folders. Use it as a context manager:
     at the end all lines are closed.
     """
 
@@ -51,7 +51,7 @@ class Trial:
         self._transport.close()
 
     def read(self, question: Question) -> RawDatapoints:
-        """Ask a meter and wait. Raises MeterUnreachableError or MeterRejectedError."""
+        """Read a meter and wait. Raises MeterUnreachableError or MeterRejectedError."""
         name = question.meter.name
         self._answered[name] = question
         try:
@@ -62,7 +62,7 @@ class Trial:
             raise
 
     def reporting(self, within_s: float = LISTEN_S) -> Collection[str]:
-        """Listen; return the names of those that were read and report more than once meanwhile."""
+        """Listen; return the names of the meters read that reported more than once meanwhile."""
         self._transport.hold(list(self._answered.values()))
         deadline = time.monotonic() + within_s
         with self._news:
@@ -73,7 +73,7 @@ class Trial:
             return self._often
 
     def reported(self, meter: Meter, heard: RawDatapoints) -> None:
-        """Record that a meter reported something."""
+        """Record that a meter sent a report."""
         del heard
         now = time.monotonic()
         with self._news:
@@ -81,7 +81,7 @@ class Trial:
             self._news.notify()
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Ignore what happens to a line."""
+        """Ignore events of a line."""
 
     @property
     def _often(self) -> set[str]:

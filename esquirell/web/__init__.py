@@ -1,1 +1,1 @@
-"""The page: what the meters say now and before, and everything that can be changed about it."""
+"""The page: what the meters measure now, their history, and everything that can be changed."""

@@ -1,6 +1,6 @@
-"""Statistics that are not worked up yet: pages wait for them only for a moment.
+"""Pending statistics: pages wait only a moment for them.
 
-After a restore or an upgrade, and with months of readings, working them up takes a while.
+After a restore or an upgrade, or with months of readings, computing them takes a while.
 """
 
 import threading
@@ -9,12 +9,12 @@ from concurrent.futures import Executor, Future
 
 from esquirell.runtime.root import Runtime
 
-# What comes later than this is waited for by the script of the page, which says how far it is.
+# After this the page's script waits instead, and shows the progress.
 PATIENCE_S = 1.0
 
 
 class StatisticsBacklog:
-    """Has statistics worked up by `work`, beside the pages."""
+    """Computes statistics in `work`, outside the pages' threads."""
 
     def __init__(self, runtime: Runtime, work: Executor) -> None:
         self._runtime = runtime
@@ -23,9 +23,9 @@ class StatisticsBacklog:
         self._running: dict[frozenset[str], Future[None]] = {}
 
     def work_up(self, meters: Sequence[str], patience_s: float = PATIENCE_S) -> tuple[int, int]:
-        """Bring the statistics of some meters up to date; wait for so many seconds at most.
+        """Bring the statistics of some meters up to date; wait at most this many seconds.
 
-        Returns how many days are worked up, and of how many; the same number where all are.
+        Returns how many days are done, and of how many; equal numbers mean all.
         Raises UnavailableError.
         """
         storage = self._runtime.storage
@@ -38,7 +38,7 @@ class StatisticsBacklog:
         return 0, 0
 
     def _begun(self, meters: Sequence[str]) -> "Future[None]":
-        """Return the work on these meters, which somebody else may wait for already."""
+        """Return the computation for these meters, which another page may have started."""
         key = frozenset(meters)
         ensure = self._runtime.storage.fresh_statistics.ensure
         with self._lock:

@@ -1,6 +1,6 @@
-"""Devices that might become meters: found by a search, or listed in a file that was sent.
+"""Devices that might become meters: found by a scan, or listed in an uploaded file.
 
-They stay in memory, with their keys, for a while; browsers see what they are called.
+They stay in memory, with their keys, for a while; browsers are sent everything but the keys.
 """
 
 import threading
@@ -13,16 +13,16 @@ from typing import Any
 from esquirell.domain.record import record
 
 KEEP_S = 1800.0
-# Browsers that have some; of each this many devices.
+# The number of browsers that may have some, and of devices for each.
 BROWSERS = 16
 DEVICES = 500
 
 
 @record
 class Candidate:
-    """What is known of a device: the fields of a meter, its key among them.
+    """What is known about a device: the fields of a meter, including its key.
 
-    `measures` is None where nobody knows whether it measures.
+    `measures` is None if it is unknown whether it measures.
     """
 
     device_id: str
@@ -32,7 +32,7 @@ class Candidate:
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """The device's name for people."""
         return str(self.fields.get("label") or self.product or self.device_id)
 
     @property
@@ -41,11 +41,11 @@ class Candidate:
         return bool(self.fields.get("local_key"))
 
     def shown(self, name: str) -> str:
-        """Return a field that may be shown: never the key."""
+        """Return a field that may be shown; never the key."""
         return "" if name == "local_key" else str(self.fields.get(name, ""))
 
     def merged(self, other: "Candidate") -> "Candidate":
-        """Return this device with what another source says of it, too."""
+        """Return this device, completed by what another source knows."""
         news = {key: value for key, value in other.fields.items() if value not in ("", None)}
         return replace(
             self,
@@ -56,7 +56,7 @@ class Candidate:
 
 
 class Candidates:
-    """The devices that each browser has found, by its session."""
+    """The devices that each browser has found, by session."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -64,14 +64,14 @@ class Candidates:
         self._kept: OrderedDict[str, tuple[float, dict[str, Candidate]]] = OrderedDict()
 
     def of(self, session: str) -> dict[str, Candidate]:
-        """Return the devices of a browser, by their ids."""
+        """Return the devices of a browser, by id."""
         with self._lock:
             self._forget()
             _, found = self._kept.get(session, (0.0, {}))
             return dict(found)
 
     def add(self, session: str, *devices: Candidate) -> None:
-        """Keep devices; what is known of one already is kept, too."""
+        """Add devices; earlier knowledge about them is kept."""
         with self._lock:
             self._forget()
             _, found = self._kept.get(session, (0.0, {}))
@@ -85,7 +85,7 @@ class Candidates:
                 self._kept.popitem(last=False)
 
     def drop(self, session: str, device_id: str = "") -> None:
-        """Forget a device of a browser, or all of them."""
+        """Remove a device of a browser, or all of them."""
         with self._lock:
             if not device_id:
                 self._kept.pop(session, None)

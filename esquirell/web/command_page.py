@@ -1,4 +1,4 @@
-"""Pages on which commands are given: the answer is shown where the command was given."""
+"""Pages with forms for commands: each answer is shown next to its form."""
 
 import asyncio
 import re
@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 
 @record
 class SubmittedCommand:
-    """A command that was just given on a page, at a place of it, and its first answer."""
+    """A command that was just submitted, its place on the page, and its first answer."""
 
     place: str
     command: str
@@ -34,21 +34,21 @@ class SubmittedCommand:
 
     @property
     def task_id(self) -> str:
-        """The record that tells the end of a job; empty for anything else."""
+        """The id of a job, under which its result is recorded; empty for other commands."""
         return str(self.answer.data.get("task_id", "")) if self.answer.status == "accepted" else ""
 
 
 class CommandPage(Handler):
-    """A page with forms: a form names its command and its place on the page."""
+    """A page with forms: each form names its command and its place on the page."""
 
     async def run(self, command: str, data: Mapping[str, Any], lane: Lane = "now") -> Answer:
-        """Run a command as one of the page."""
+        """Run a command with the page as its source."""
         request = Request("web", command, data)
         return await self.compute(lambda: self.site.runtime.commands.handle(request), lane)
 
     async def submit(self, command: str, data: Mapping[str, Any]) -> SubmittedCommand:
-        """Run the command of a form, and note where its answer is to be shown."""
-        # Some read a meter, and wait for it.
+        """Run the command of a form, and remember where to show its answer."""
+        # Some commands read a meter and wait for it.
         answer = await self.run(command, data, "devices")
         if answer.status == "error":
             self.set_status(status_of(answer.code or "internal"))
@@ -70,13 +70,13 @@ class CommandPage(Handler):
 
     @property
     def owner(self) -> str:
-        """Whose the devices are that were found: those of this browser's session."""
+        """The owner of scanned devices: this browser's session."""
         return self.session or "ingress"
 
     async def wait_for(self, work: Callable[[], Result], lane: Lane = "devices") -> Result:
         """Wait for a device or an account beside the loop.
 
-        Raises what it raises, for the page to show.
+        Raises the error of the work, for the page to show.
         """
         return await asyncio.get_running_loop().run_in_executor(self.site.lanes[lane], work)
 
@@ -84,7 +84,7 @@ class CommandPage(Handler):
         """Return a field of the form. Raises CommandError when it is too long."""
         value = self.get_body_argument(name, default)
         if len(value) > LONGEST_FIELD:
-            raise CommandError("too_large", f"{name} has over {LONGEST_FIELD} characters")
+            raise CommandError("too_large", f"{name} is longer than {LONGEST_FIELD} characters")
         return value
 
     async def submit_unless_changed(
@@ -94,7 +94,7 @@ class CommandPage(Handler):
         fields: Mapping[str, Any],
         current: Callable[[], Awaitable[Mapping[str, Any] | None]],
     ) -> SubmittedCommand:
-        """Run the command of a form whose settings are still those that it was filled in beside.
+        """Run the command of a form, unless its object has changed since the form was shown.
 
         Only what differs from them is changed. `current` returns them as they are, or None for
         what was removed meanwhile: then the command says so. Of two forms that come in the same
@@ -114,16 +114,16 @@ class CommandPage(Handler):
             return await self.submit(command, data | changed)
 
     def transaction(self) -> dict[str, str]:
-        """Return what lets a form that is sent twice run once."""
+        """Return the transaction that makes a form submitted twice run once."""
         value = self.field("transaction")
         return {"transaction": value} if value else {}
 
 
 class CommandProgress(Handler):
-    """What a command came to so far: a part of a page, which our script shows in its place."""
+    """The progress of a command, a fragment that our script puts into the page."""
 
     async def get(self, task_id: str) -> None:
-        """Show it."""
+        """Show the progress."""
         log = self.site.runtime.storage.commands
         record = await self.compute(lambda: log.get(task_id))
         if record is None:
@@ -133,7 +133,7 @@ class CommandProgress(Handler):
 
 
 def steps_of(record: CommandRecord) -> list[tuple[str, Any]]:
-    """Return the steps of a command: `accepted`, then `done` or `refused`, with their moments."""
+    """Return the steps of a command with their times: `accepted`, then `done` or `refused`."""
     steps: list[tuple[str, Any]] = [("accepted", record.at)]
     if record.answer is not None:
         steps.append(("done" if record.answer.status == "ok" else "refused", record.ended_at))
@@ -149,14 +149,14 @@ def differing(fields: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, 
 
 
 def as_number(text: str, name: str) -> int:
-    """Return a whole number that was typed. Raises CommandError."""
+    """Return a whole number from a form field. Raises CommandError."""
     if not _WHOLE.fullmatch(text):
         raise CommandError("invalid_payload", f"{name}: must be a whole number")
     return int(text)
 
 
 def as_json(text: str, name: str) -> Any:  # noqa: ANN401 - JSON is anything
-    """Read JSON that was typed. Raises CommandError."""
+    """Parse JSON from a form field. Raises CommandError."""
     try:
         return parse_json(text)
     except ValueError:

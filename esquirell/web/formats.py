@@ -1,4 +1,4 @@
-"""Numbers, moments and quantities as people of a language read them."""
+"""Formats numbers, times and quantities for people, by language and time zone."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
 _KEY = re.compile(r"\b[a-z]+(?:_[a-z0-9]+)+\b")
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
-# From then on kilowatts are easier to read.
+# From here on, power is shown in kW.
 _KILO = 10_000
 _SIGNS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "PLN": "zł", "CZK": "Kč"}
 
 
 @record
-class Part:
+class GridColumn:
     """A column of a grid: the whole device, a phase or a channel."""
 
     suffix: str
@@ -30,8 +30,8 @@ class Part:
 
 
 @record
-class Row:
-    """A row of a grid: a quantity, its unit, and the quantity keys by their suffixes."""
+class GridRow:
+    """A row of a grid: a quantity, its unit, and its quantity keys by suffix."""
 
     title: str
     unit: str
@@ -42,12 +42,12 @@ class Row:
 class Grid:
     """Quantity keys as a table: energies first, a column per phase or channel."""
 
-    parts: tuple[Part, ...]
-    rows: tuple[Row, ...]
+    parts: tuple[GridColumn, ...]
+    rows: tuple[GridRow, ...]
 
 
 class Formats:
-    """Writes values in a language and a time zone."""
+    """Formats values in a language and a time zone."""
 
     def __init__(self, texts: Texts, zone: str) -> None:
         self._texts = texts
@@ -56,7 +56,7 @@ class Formats:
         self._group = texts("format.group")
 
     def number(self, value: float | None, decimals: int = 0) -> str:
-        """Write a number; None is a dash."""
+        """Format a number; None becomes a dash."""
         if value is None:
             return NOTHING
         rounded = round(value, decimals) + 0.0
@@ -65,55 +65,56 @@ class Formats:
         return f"{MINUS}{text}" if rounded < 0 else text
 
     def with_unit(self, value: float | None, unit: str, decimals: int = 0) -> str:
-        """Write a number with its unit, which is not parted from it."""
+        """Format a number with its unit, without a line break between them."""
         text = self.number(value, decimals)
         return f"{text}{NARROW_SPACE}{unit}" if unit and value is not None else text
 
     def power(self, watts: float | None) -> str:
-        """Write a power in W, or in kW where that is easier to read."""
+        """Format a power in W, or in kW if it is large."""
         if watts is not None and abs(watts) >= _KILO:
             return self.with_unit(watts / 1000, "kW", 2)
         return self.with_unit(watts, "W")
 
     def energy(self, kilowatt_hours: float | None) -> str:
-        """Write an energy in kWh."""
+        """Format an energy in kWh."""
         return self.with_unit(kilowatt_hours, "kWh", 2)
 
     def money(self, amount: float | None, currency: str) -> str:
-        """Write an amount of money."""
+        """Format an amount of money."""
         return self.with_unit(amount, currency_sign(currency), 2)
 
     def quantity(self, key: str, value: object) -> str:
-        """Write the value of a quantity key, or of a figure of a statistic, with its unit."""
+        """Format the value of a quantity key, or of a statistic of it, with its unit."""
         kind = quantity_of(_plain(key))
         if not isinstance(value, int | float):
             return NOTHING
         return self.with_unit(value, kind.unit, kind.precision)
 
     def plain(self, key: str, value: object) -> str:
-        """Write the value of a quantity key without its unit."""
+        """Format the value of a quantity key without its unit."""
         if not isinstance(value, int | float):
             return NOTHING
         return self.number(value, quantity_of(key).precision)
 
     def grid(self, keys: Sequence[str]) -> Grid:
-        """Lay quantity keys out: a row per quantity, in this order, a column per part."""
+        """Arrange quantity keys as a grid: a row per quantity, a column per phase or channel."""
         by_quantity: dict[str, dict[str, str]] = {}
         for key in keys:
             kind, suffix = split_key(key)
             by_quantity.setdefault(kind.key, {})[suffix] = key
         suffixes = sorted({suffix for row in by_quantity.values() for suffix in row})
         parts = tuple(
-            Part(one, self._part(one) if one else self._texts("part.total")) for one in suffixes
+            GridColumn(one, self._part(one) if one else self._texts("part.total"))
+            for one in suffixes
         )
         rows = (
-            Row(self._texts(f"quantity.{name}"), QUANTITIES[name].unit, found)
+            GridRow(self._texts(f"quantity.{name}"), QUANTITIES[name].unit, found)
             for name, found in by_quantity.items()
         )
         return Grid(parts, tuple(rows))
 
     def label(self, key: str) -> str:
-        """Name a quantity key, or a figure of a statistic: `Power, phase A`, `Power, mean`."""
+        """Return the name of a quantity key or of a statistic: `Power, phase A`, `Power, mean`."""
         if key == PEAK_DEMAND:
             return self._texts("quantity.peak_demand")
         plain = _plain(key)
@@ -126,9 +127,9 @@ class Formats:
         return ", ".join(parts)
 
     def sentence(self, text: str) -> str:
-        """Return a sentence of the program with its quantity keys named: `Voltage (phase B)`.
+        """Replace the quantity keys in a sentence of the program by names: `Voltage (phase B)`.
 
-        Sentences of the program are English in every language of the page, and all of them is.
+        Such sentences are in English in every language of the page, and so are the names.
         """
         english = Formats(texts_of(DEFAULT), self._zone.key)
         return _KEY.sub(lambda found: english._named(found[0]), text)
@@ -147,19 +148,19 @@ class Formats:
         return self._texts.get(f"part.{suffix}", suffix.replace("_", " ").upper())
 
     def time(self, moment: datetime) -> str:
-        """Write the time of day, to the second."""
+        """Format the time of day, to the second."""
         return moment.astimezone(self._zone).strftime(self._texts("format.time"))
 
     def date(self, moment: datetime) -> str:
-        """Write a date."""
+        """Format the date of a moment."""
         return self._dated(moment, self._texts("format.date"))
 
     def day(self, day: calendar_date) -> str:
-        """Write a date, of no time zone in particular."""
+        """Format a calendar date."""
         return self._text_of(day, self._texts("format.date"))
 
     def moment(self, moment: datetime | str | None) -> str:
-        """Write date and time, without the date when it is today."""
+        """Format date and time; today's without the date."""
         if moment is None:
             return NOTHING
         when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
@@ -169,7 +170,7 @@ class Formats:
         return f"{self.date(when)}, {self.time(when)}"
 
     def span(self, seconds: float) -> str:
-        """Write a time as people say it: `12 s`, `5 min`, `3 h`, `2 days`."""
+        """Format a duration: `12 s`, `5 min`, `3 h`, `2 days`."""
         if seconds < _MINUTE_S:
             return self._texts("span.seconds", count=max(0, round(seconds)))
         if seconds < _HOUR_S:
@@ -179,27 +180,27 @@ class Formats:
         return self._texts.counted("span.days", round(seconds / _DAY_S))
 
     def every(self, seconds: int) -> str:
-        """Write an interval: `every 10 s`, `every 5 min`, `every hour`."""
+        """Format an interval: `every 10 s`, `every 5 min`, `every hour`."""
         for length, key in ((_DAY_S, "day"), (_HOUR_S, "hour"), (_MINUTE_S, "minute")):
             if seconds % length == 0:
                 return self._texts.counted(f"every.{key}", seconds // length)
         return self._texts.counted("every.second", seconds)
 
     def ago(self, moment: datetime | None) -> str:
-        """Write how long ago a moment was."""
+        """Format how long ago a moment was."""
         if moment is None:
             return self._texts("span.never")
         return self._texts("span.ago", span=self.span((datetime.now(UTC) - moment).total_seconds()))
 
     def until(self, moment: datetime | str | None) -> str:
-        """Write in how long a moment comes."""
+        """Format the time left until a moment."""
         if moment is None:
             return NOTHING
         when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
         return self._texts("span.in", span=self.span((when - datetime.now(UTC)).total_seconds()))
 
     def size(self, count: int) -> str:
-        """Write a number of bytes."""
+        """Format a number of bytes."""
         for unit, length in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
             if count >= length:
                 return self.with_unit(count / length, unit, 1)
@@ -215,7 +216,7 @@ class Formats:
 
 
 def currency_sign(code: str) -> str:
-    """Return the sign of a currency where all know it, else its code by ISO 4217."""
+    """Return the sign of a well-known currency, otherwise its ISO 4217 code."""
     return _SIGNS.get(code, code)
 
 

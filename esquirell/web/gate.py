@@ -1,4 +1,4 @@
-"""Who asks, under which name: checked before anything else of a request is looked at."""
+"""Checks the sender and the host name of a request before anything else."""
 
 import ipaddress
 import re
@@ -11,7 +11,7 @@ from esquirell.daemon.visitors import KnownHosts
 from esquirell.domain.record import record
 from esquirell.settings import WebSettings
 
-# Home Assistant's Supervisor, which has asked for the user's login before it passes a request on.
+# Home Assistant's Supervisor, which passes on requests of logged-in users.
 SUPERVISOR = "172.30.32.2"
 _INGRESS_PATH = re.compile(r"(/[A-Za-z0-9_-]+)+")
 _MISDIRECTED = 421
@@ -19,7 +19,7 @@ _MISDIRECTED = 421
 
 @record
 class Visit:
-    """One request: the browser's address, whether TLS protects it, and what links begin with."""
+    """One request: the browser's address, whether TLS protects it, and the prefix of links."""
 
     address: str
     secure: bool
@@ -28,7 +28,7 @@ class Visit:
 
 
 class Gate:
-    """Admits requests that name a host of ours; a proxy is believed if it is the configured one."""
+    """Admits requests for one of our host names; trusts only the configured proxy."""
 
     def __init__(self, web: WebSettings) -> None:
         self._base = web.base_path
@@ -36,7 +36,7 @@ class Gate:
         self._hosts = KnownHosts(web.hosts)
 
     def admit(self, request: HTTPServerRequest) -> Visit:
-        """Return who asks. Raises HTTPError (421) for a host that is not ours."""
+        """Return the visit. Raises HTTPError (421) for a host name that is not ours."""
         peer = _plain(request.remote_ip or "")
         headers = request.headers if self._is_proxy(peer) else {}
         host = _last(headers.get("X-Forwarded-Host")) or request.host
@@ -51,13 +51,13 @@ class Gate:
 
 
 class IngressGate:
-    """Admits what Home Assistant's Supervisor passes on, and nothing else."""
+    """Admits requests from Home Assistant's Supervisor, and no others."""
 
     def __init__(self, peer: str = SUPERVISOR) -> None:
         self._peer = peer
 
     def admit(self, request: HTTPServerRequest) -> Visit:
-        """Return who asks. Raises HTTPError (403) for any other peer."""
+        """Return the visit. Raises HTTPError (403) for any other peer."""
         if _plain(request.remote_ip or "") != self._peer:
             raise HTTPError(403)
         base = request.headers.get("X-Ingress-Path", "").rstrip("/")
@@ -71,12 +71,12 @@ AnyGate = Gate | IngressGate
 
 
 def _last(header: str | None) -> str:
-    """Return what the last proxy added: what stands before it may be the browser's own word."""
+    """Return what the last proxy added: anything before it may come from the browser itself."""
     return (header or "").rpartition(",")[2].strip()
 
 
 def _plain(address: str) -> str:
-    """Write an IPv4 address that came by IPv6 as IPv4."""
+    """Return an IPv4-mapped IPv6 address as IPv4."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What every answer of the page has: who asks, whether they may, headers, texts, errors."""
+"""The base of all handlers of the page: login, permissions, headers, texts and errors."""
 
 import asyncio
 import logging
@@ -38,7 +38,7 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Server": "esquirell",
 }
-# Home Assistant shows the page within its own.
+# Home Assistant embeds the page in its own.
 INGRESS_HEADERS = {
     "Content-Security-Policy": HEADERS["Content-Security-Policy"].replace(
         "frame-ancestors 'none'", "frame-ancestors 'self'"
@@ -46,12 +46,12 @@ INGRESS_HEADERS = {
     "X-Frame-Options": "SAMEORIGIN",
 }
 LOGIN_KEPT_S = DAYS * 86_400
-# What changes nothing needs no token of a page.
+# Read-only methods need no XSRF token.
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class ProblemError(HTTPError):
-    """An error of ours as an answer: its sentence is meant for users."""
+    """An error of ours as an HTTP answer: its sentence is meant for users."""
 
     def __init__(self, error: EsquirellError) -> None:
         super().__init__(status_of(error.code))
@@ -59,9 +59,9 @@ class ProblemError(HTTPError):
 
 
 class Handler(RequestHandler):
-    """Answers a request, if it names a host of ours and who sends it is logged in.
+    """Answers a request if its host name is ours and its sender is logged in.
 
-    `is_open`: also without a log-in. `page` is the entry of the navigation.
+    `is_open`: answered without a login, too. `page` is its entry in the navigation.
     """
 
     is_open = False
@@ -71,7 +71,7 @@ class Handler(RequestHandler):
 
     @property
     def site(self) -> Site:
-        """The site that this request came to."""
+        """The site that received this request."""
         return self.application  # type: ignore[return-value]  # only a Site uses these handlers
 
     def set_default_headers(self) -> None:
@@ -80,7 +80,7 @@ class Handler(RequestHandler):
             self.set_header(name, value)
 
     def prepare(self) -> None:
-        """Find out who asks; nobody who may not comes further."""
+        """Identify the sender, and stop requests without permission."""
         self.visit = self.site.gate.admit(self.request)
         if self.visit.ingress:
             for name, value in INGRESS_HEADERS.items():
@@ -88,41 +88,41 @@ class Handler(RequestHandler):
         self.identify()
         if not self.may_pass():
             self.refuse()
-        # What can't be asked here at all is answered with 405, by Tornado.
+        # Methods that a handler does not have are answered with 405, by Tornado.
         if self.request.method in self.methods and self.request.method not in SAFE:
             self.check_token_of_page()
 
     def on_finish(self) -> None:
-        """Clean up after the first view of a page."""
+        """Free memory after the first view of a page."""
         self.site.templates.tidy()
 
     def check_xsrf_cookie(self) -> None:
-        """Do nothing: Tornado would check the token of the page before it is known who asks."""
+        """Do nothing: Tornado would check the XSRF token before the sender is identified."""
 
     def check_token_of_page(self) -> None:
-        """Refuse a change that no page of ours asked for. Raises HTTPError (403)."""
+        """Refuse a change without the XSRF token of our page. Raises HTTPError (403)."""
         super().check_xsrf_cookie()
 
     async def head(self, *args: str, **kwargs: str) -> None:
-        """Answer as to GET; Tornado leaves the body out."""
+        """Answer like GET; Tornado omits the body."""
         answered: Awaitable[None] | None = self.get(*args, **kwargs)
         if answered is not None:
             await answered
 
     def options(self, *_args: str, **_kwargs: str) -> None:
-        """Answer which methods are allowed."""
+        """Answer with the allowed methods."""
         self.set_header("Allow", ", ".join(self.methods))
         self.set_status(204)
 
     @property
     def methods(self) -> list[str]:
-        """What may be asked here, such as GET and POST."""
+        """The allowed methods, such as GET and POST."""
         nothing = RequestHandler.get
         own = [one for one in ("GET", "POST") if getattr(type(self), one.lower()) is not nothing]
         return [*own, *(["HEAD"] if "GET" in own else []), "OPTIONS"]
 
     def identify(self) -> None:
-        """Find the session of the browser."""
+        """Find the browser's session."""
         cookie = self.get_cookie(COOKIE)
         self.session = self.site.sessions.check(cookie) if cookie else None
 
@@ -131,7 +131,7 @@ class Handler(RequestHandler):
         return self.is_open or self.visit.ingress or self.session is not None
 
     def refuse(self) -> None:
-        """Send a browser to the log-in. Raises HTTPError (401) for anything but a page."""
+        """Redirect a page to the login. Raises HTTPError (401) for anything else."""
         if self.request.method not in {"GET", "HEAD"} or self.is_partial:
             raise HTTPError(401)
         asked = (self.request.path + (f"?{self.request.query}" if self.request.query else ""))[1:]
@@ -143,11 +143,11 @@ class Handler(RequestHandler):
 
     @property
     def is_partial(self) -> bool:
-        """Whether our script asks, for a part of a page."""
+        """Whether our script requests a fragment of a page."""
         return self.request.headers.get("X-Requested-With") == "esquirell"
 
     def set_cookie(self, name: str, value: str | bytes, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Tornado's
-        """Set a cookie that no script reads and no other site makes browsers send."""
+        """Set a cookie that scripts can't read and other sites can't make browsers send."""
         kwargs |= {
             "path": f"{self.visit.base}/",
             "httponly": True,
@@ -157,29 +157,29 @@ class Handler(RequestHandler):
         super().set_cookie(name, value, *args, **kwargs)
 
     def keep_session(self, value: str) -> None:
-        """Let the browser keep its session."""
+        """Set the session cookie."""
         self.set_cookie(COOKIE, value, max_age=LOGIN_KEPT_S)
 
     def drop_session(self) -> None:
-        """Let the browser forget its session."""
+        """Clear the session cookie."""
         self.set_cookie(COOKIE, "", max_age=0)
 
     @property
     def texts(self) -> Texts:
-        """The texts in the language of the browser."""
+        """The texts in the browser's language."""
         return texts_of(best_language(self.request.headers.get("Accept-Language", "")))
 
     @property
     def formats(self) -> Formats:
-        """How values are written for this browser, in the configured time zone."""
+        """The formats of the browser's language, in the configured time zone."""
         return Formats(self.texts, self.site.zone)
 
     def static_url(self, path: str, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - Tornado's
-        """Return the address of a file of the page; it changes with its content."""
+        """Return the URL of a static file; it changes with the file's content."""
         return self.visit.base + super().static_url(path, *args, **kwargs)
 
     def get_template_namespace(self) -> dict[str, Any]:
-        """Return what all templates know."""
+        """Return the variables of all templates."""
         return super().get_template_namespace() | {
             "t": self.texts,
             "f": self.formats,
@@ -192,15 +192,15 @@ class Handler(RequestHandler):
             "energy_first": by_energy_first,
             "quote": lambda text: quote(text, safe=""),
             "breakable": breakable,
-            # What the places of values begin with, where a page is live.
+            # The prefix of the names of live values on the page.
             "places": "",
         }
 
     async def compute(self, work: Callable[[], Result], lane: Lane = "now") -> Result:
-        """Do work that waits (for the database, for a file) beside the loop.
+        """Run blocking work (the database, a file) outside the loop.
 
-        What looks far into the past, or waits for a device, has a lane of its own. Raises
-        ProblemError for an error that has a sentence for people.
+        Work on a long span of history, or on a device, has a lane of its own. Raises ProblemError
+        for an error with a sentence for people.
         """
         try:
             return await asyncio.get_running_loop().run_in_executor(self.site.lanes[lane], work)
@@ -208,7 +208,7 @@ class Handler(RequestHandler):
             raise ProblemError(error) from error
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ANN401 - Tornado's
-        """Show the error on a page of its own, without repeating what was sent."""
+        """Show the error as a page, without repeating what was sent."""
         if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self.methods))
         raised = kwargs.get("exc_info", (None, None, None))[1]
@@ -239,31 +239,31 @@ class Handler(RequestHandler):
         value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """Log what nobody expected; the request itself may hold secrets and is left out."""
+        """Log an unexpected error, without the request, which may contain secrets."""
         if isinstance(value, HTTPError | EsquirellError):
             log.debug("%s: %s", self.request.path, value)
         else:
             del typ, tb
-            log.error("the page failed unexpectedly", exc_info=value)
+            log.error("unexpected error of the page", exc_info=value)
 
     def sentence(self, status: int) -> str:
-        """Return what an error that has no sentence of its own means."""
+        """Return the meaning of an HTTP status that has no sentence of its own."""
         return self.texts.get(f"error.{status}", HTTPStatus(status).phrase)
 
 
 def breakable(text: object) -> str:
-    """Return a text as HTML whose paths are broken, where they must be, after a slash."""
+    """Return a text as HTML in which paths may wrap after a slash."""
     return escape(str(text)).replace("/", "/<wbr>")
 
 
 def status_of(code: str) -> int:
-    """Return the HTTP status of an error by its code."""
+    """Return the HTTP status for an error code."""
     by_code = {"already_exists": 409, "too_large": 413, "unavailable": 503, "internal": 500}
     if code in by_code:
         return by_code[code]
     if code.startswith("invalid_"):
         return 422
-    # What is left are the errors of meters and tasks.
+    # The remaining codes are errors of meters and tasks.
     return 404 if code.startswith("unknown_") else 502
 
 

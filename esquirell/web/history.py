@@ -1,4 +1,4 @@
-"""What the page shows of the past: pictures, tables with sums, what some meters don't explain."""
+"""The history page: charts, tables with sums, and the share that submeters don't explain."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,9 +24,9 @@ from esquirell.web.spans import Span
 from esquirell.web.tables import Table, by_meter, by_period, of_costs, shares
 from esquirell.web.texts import Texts
 
-# Points across a picture, about one per pixel.
+# Points across a chart, about one per pixel.
 STEPS = 840
-# A grey twin beside each of more series would only confuse.
+# More grey curves of the year before would only confuse.
 _MOST_TWINS = 2
 _ENERGIES = tuple(key for key in QUANTITIES if is_energy(key))
 _FINE = {"quarter", "hour"}
@@ -43,8 +43,8 @@ _COST_PERIODS: Mapping[View, CostPeriod] = {
 
 
 @record
-class Part:
-    """A part of the page: a title, a picture, its table, and what is to be known about it."""
+class Section:
+    """A section of the page: a title, a chart, its table, and a note."""
 
     title: str
     figure: Figure
@@ -53,7 +53,7 @@ class Part:
 
 
 class HistoryView:
-    """Looks up what a selection asks for; its work waits for the database."""
+    """Reads what a selection asks for; waits for the database."""
 
     def __init__(
         self, storage: Storage, recorded: RecordedMeters, selection: Selection, texts: Texts
@@ -63,7 +63,7 @@ class HistoryView:
         self._selection = selection
         self._texts = texts
 
-    def parts(self) -> list[Part]:
+    def sections(self) -> list[Section]:
         """Return what there is to show. Raises UnavailableError, ConfigError."""
         if self._selection.show == COST:
             return list(self._costs())
@@ -72,7 +72,7 @@ class HistoryView:
         return list(self._curves())
 
     def csv(self) -> Iterator[str]:
-        """Yield the lines of a CSV of what is shown. Raises UnavailableError, ConfigError."""
+        """Yield the same data as CSV lines. Raises UnavailableError, ConfigError."""
         chosen = self._selection
         if chosen.show == COST:
             yield from self._cost_lines()
@@ -82,7 +82,7 @@ class HistoryView:
         keys = [
             key for name in chosen.meters for one in shown for key in self._recorded.keys(name, one)
         ]
-        # A list without a key would ask for all.
+        # A query without keys would return all of them.
         if keys:
             found = self._read(keys, chosen.span, chosen.meters)
             yield from csv_lines(found.rows, found.columns, self._calendar)
@@ -115,7 +115,7 @@ class HistoryView:
 
     # Energy.
 
-    def _energies(self) -> Iterator[Part]:
+    def _energies(self) -> Iterator[Section]:
         chosen = self._selection
         now = self._energy_figure(chosen.meters, chosen.span)
         title = self._texts("history.energy_by", by=self._texts(f"by.{chosen.view}"))
@@ -138,8 +138,8 @@ class HistoryView:
     def _parts_of(self, meter: str) -> list[str]:
         return [key for energy in _ENERGIES for key in self._recorded.keys(meter, energy)]
 
-    def _explained(self) -> Iterator[Part]:
-        """Show what the meters below each chosen one measured of it, and what they did not."""
+    def _explained(self) -> Iterator[Section]:
+        """Show which share of each chosen meter its submeters measured, and which they did not."""
         for name in self._selection.meters:
             below = self._recorded.below(name)
             if not below:
@@ -148,12 +148,12 @@ class HistoryView:
             parts = whole.parts(words_of(self._texts))
             if not whole.series[0].points:
                 continue
-            # What is explained first, the rest on top.
+            # The explained part first, the rest on top.
             shown = replace(parts, series=[*parts.series[1:], parts.series[0]])
             title = self._texts("history.explained", meter=self._recorded.title(name))
             exports = bool(self._recorded.keys(name, "energy_export"))
             table = shares(whole, self._texts, self._formats, exports=exports)
-            yield Part(title, shown, table)
+            yield Section(title, shown, table)
 
     def _import_figure(self, meters: Sequence[str]) -> Figure:
         figure = self._energy_figure(meters, self._selection.span)
@@ -167,9 +167,9 @@ class HistoryView:
             series.append(Series(title, number - 1, points, meter=name, below=above))
         return replace(figure, title=imported, series=series)
 
-    # Power and everything else that has a lowest, a mean and a highest value.
+    # Power and all other quantities with minimum, mean and maximum.
 
-    def _curves(self) -> Iterator[Part]:
+    def _curves(self) -> Iterator[Section]:
         chosen = self._selection
         quantity = "active_power" if chosen.show == POWER else chosen.show
         now = self._curve_figure(quantity, chosen.span)
@@ -189,7 +189,7 @@ class HistoryView:
 
     # Costs.
 
-    def _costs(self) -> Iterator[Part]:
+    def _costs(self) -> Iterator[Section]:
         billed = self._billed()
         if not billed:
             return
@@ -217,7 +217,7 @@ class HistoryView:
     def _cost_figures(
         self, meters: Sequence[str], span: Span
     ) -> dict[str, tuple[Figure, list[CostRow]]]:
-        """Return the costs by currency, as a picture and as they were computed."""
+        """Return the costs by currency, as a chart and as computed rows."""
         moments = span.moments(self._calendar.zone)
         self._storage.fresh_statistics.ensure(meters)
         period = _COST_PERIODS[self._selection.view]
@@ -247,9 +247,11 @@ class HistoryView:
                 points[number] = Point(total, total, total)
         return Figure(self._texts("history.cost"), currency_sign(currency), 2, "bars", axis, series)
 
-    # What all have in common.
+    # Shared by all sections.
 
-    def _compared(self, title: str, now: Figure, look: Callable[[Span], Figure]) -> Iterator[Part]:
+    def _compared(
+        self, title: str, now: Figure, look: Callable[[Span], Figure]
+    ) -> Iterator[Section]:
         before = look(self._selection.span.year_before) if self._selection.compare else None
         estimated = now.is_estimated or (before is not None and before.is_estimated)
         note = self._texts("history.estimated_note") if estimated else ""
@@ -257,20 +259,22 @@ class HistoryView:
 
     def _beside(
         self, title: str, now: Figure, before: Figure | None, note: str = ""
-    ) -> Iterator[Part]:
-        """Show a picture and that of a year ago: in it, or below it where there is too much."""
+    ) -> Iterator[Section]:
+        """Show a chart and that of a year ago: in one, or below each other if it is too much."""
         if before is None:
-            yield Part(title, now, self._table(now), note)
+            yield Section(title, now, self._table(now), note)
         elif len(now.series) <= _MOST_TWINS:
             twins = [
                 replace(one, name=f"{one.name}, {self._before}", colour=-1) for one in before.series
             ]
             both = [*now.series, *twins] if now.kind == "bars" else [*twins, *now.series]
             drawn = replace(now, series=both)
-            yield Part(title, drawn, self._table(replace(now, series=[*now.series, *twins])), note)
+            yield Section(
+                title, drawn, self._table(replace(now, series=[*now.series, *twins])), note
+            )
         else:
-            yield Part(title, now, self._table(now), note)
-            yield Part(f"{title}, {self._before}", before, self._table(before))
+            yield Section(title, now, self._table(now), note)
+            yield Section(f"{title}, {self._before}", before, self._table(before))
 
     def _table(self, figure: Figure) -> Table | None:
         words = words_of(self._texts)
@@ -289,7 +293,7 @@ class HistoryView:
         return self._storage.history.read(query)
 
     def _name(self, keys_of: Mapping[str, Sequence[str]]) -> Naming:
-        """Return how series are named: by what tells them apart."""
+        """Return how to name series: by what distinguishes them."""
         several_keys = len({key for keys in keys_of.values() for key in keys}) > 1
 
         def name(meter: str, key: str) -> str:
@@ -301,7 +305,7 @@ class HistoryView:
         return name
 
     def _nothing(self, span: Span, unit: str) -> Figure:
-        """Return a picture of a span in which nobody measures what is asked for."""
+        """Return an empty chart for a span without measurements."""
         axis = Frame(span.moments(self._calendar.zone), STEPS, self._calendar.zone)
         return Figure("", unit, 0, "lines", axis, [])
 
@@ -313,7 +317,7 @@ def _totals(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _from_first(found: Found, span: Span) -> Found:
-    """Begin with the first row where everything is asked for."""
+    """Begin at the first row if all history is asked for."""
     if span.length != "all":
         return found
     rows: list[Row] = list(found.rows)
@@ -322,9 +326,9 @@ def _from_first(found: Found, span: Span) -> Found:
 
 
 def _around_what_there_is(found: Found, calendar: Calendar, now: datetime) -> Found:
-    """Leave the hours out in which there can be nothing, if that is most of a day.
+    """Leave out the hours that can't have data, if that is most of a day.
 
-    Such as the day on which a meter is added: its curve would be a sliver.
+    On the day when a meter is added, its curve would otherwise be a sliver.
     """
     first = next(found.rows, None)
     if first is None:

@@ -1,4 +1,4 @@
-"""JSON as programs and browsers read it, whatever was stored."""
+"""Valid JSON for programs and browsers, whatever was stored."""
 
 import json
 import math
@@ -9,8 +9,8 @@ from zlib import crc32
 def encode(data: object, indent: int | None = None) -> bytes:
     """Return data as JSON in UTF-8.
 
-    What JSON does not have is written as what comes nearest: NaN and the infinities as null, half
-    of a surrogate pair as a question mark.
+    Values that JSON lacks are replaced by the nearest one: NaN and the infinities by null, half
+    of a surrogate pair by a question mark.
     """
     try:
         text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=indent)
@@ -20,7 +20,7 @@ def encode(data: object, indent: int | None = None) -> bytes:
 
 
 def fingerprint(shown: object) -> str:
-    """Return a short text that differs where what is shown differs."""
+    """Return a short hash that differs if the data differ."""
     return f"{crc32(repr(shown).encode(errors='replace')):x}"
 
 

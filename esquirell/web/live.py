@@ -1,7 +1,7 @@
-"""What the meters say now, as the page shows it: fed by this process's polls or from elsewhere.
+"""The current values of the meters, from this process's polls or from elsewhere.
 
-Readings come from the threads that poll; all they do here is to keep the newest and to wake the
-loop, if somebody watches.
+Readings come from the polling threads; all that happens there is to keep the newest, and to
+wake the loop if a browser is watching.
 """
 
 import asyncio
@@ -15,18 +15,18 @@ from typing import Any
 from esquirell.domain.quantity import total_of
 from esquirell.domain.reading import Reading
 
-# A browser that was closed is noticed late: more than this watch only by mistake.
+# Closed browsers are detected late, which this many watchers allow for.
 WATCHERS = 64
 CURVE = timedelta(hours=1)
 STEP_S = 60
 STEPS = int(CURVE.total_seconds()) // STEP_S
-# The clocks of two machines may differ by as much; a reading of later is one of a wrong clock.
+# The clocks of two machines may differ by this much; a later reading has a wrong time.
 AHEAD = timedelta(minutes=1)
 
 
-# A reading, or an event as it is published on the broker.
+# A reading, or an event as published over MQTT.
 News = Reading | Mapping[str, Any]
-# What only pages are told: something has changed that no reading tells, look again.
+# For pages only: something other than a reading has changed, so look again.
 LOOK_AGAIN: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -37,7 +37,7 @@ class Curve:
         self._minutes: dict[int, tuple[float, int]] = {}
 
     def add(self, moment: datetime, power: float) -> None:
-        """Take a reading in."""
+        """Add a reading."""
         minute = int(moment.timestamp()) // STEP_S
         total, count = self._minutes.get(minute, (0.0, 0))
         self._minutes[minute] = (total + power, count + 1)
@@ -51,15 +51,15 @@ class Curve:
         return [one[0] / one[1] if one else None for one in found]
 
     def _keep_near(self, minute: int) -> None:
-        """Forget what is more than an hour away: before, or by a clock that was wrong, after."""
+        """Forget minutes over an hour away: in the past or, after a wrong clock, in the future."""
         known = self._minutes.items()
         self._minutes = {at: one for at, one in known if abs(at - minute) <= STEPS}
 
 
 class Live:
-    """The newest reading of each meter, and who is to be told of it.
+    """The newest reading of each meter, and the browsers that watch it.
 
-    Each `refresh_s` seconds it is looked up what no reading tells, and what others have stored.
+    Every `refresh_s` seconds, what readings don't contain or others have stored is looked up.
     """
 
     def __init__(self, refresh_s: float = 20.0) -> None:
@@ -92,11 +92,11 @@ class Live:
         self._wake(reading)
 
     def note(self, event: Mapping[str, Any]) -> None:
-        """Pass an event on, from whatever thread."""
+        """Pass on an event, from any thread."""
         self._wake(event)
 
     def seed(self, readings: Iterator[Reading]) -> None:
-        """Begin the curves with what was stored."""
+        """Fill the curves with stored readings."""
         for reading in readings:
             with self._lock:
                 self._draw(reading)
@@ -108,16 +108,16 @@ class Live:
             return dict(self._readings)
 
     def curve(self, meter: str) -> Sequence[float | None]:
-        """Return the power of a meter minute by minute, of the last hour."""
+        """Return the mean power of a meter for each minute of the last hour."""
         with self._lock:
             curve = self._curves.get(meter)
             return curve.points(datetime.now(UTC)) if curve else []
 
     @contextmanager
     def watching(self) -> Iterator["asyncio.Queue[News]"]:
-        """Yield a queue of what is new; called in the loop.
+        """Yield a queue of readings and events; called in the loop.
 
-        Raises OverflowError when too many watch already.
+        Raises OverflowError when there are too many watchers already.
         """
         if len(self._watchers) >= WATCHERS:
             raise OverflowError
@@ -135,7 +135,7 @@ class Live:
 
     def _wake(self, news: News) -> None:
         if self._watchers and self._loop is not None:
-            # The loop may be ending just now.
+            # The loop may be closing.
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._notify, news)
 

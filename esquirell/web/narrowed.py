@@ -1,11 +1,11 @@
-"""A list of meters as somebody wants it: some of them, in an order."""
+"""A list of meters, filtered and sorted."""
 
 from collections.abc import Callable, Sequence
 
 from esquirell.domain.record import record
 from esquirell.web.overview import MeterSnapshot
 
-# From so many meters on, a list can be narrowed.
+# From this many meters on, a list can be filtered.
 MANY = 8
 _STATES = ("offline", "waiting", "online", "off")
 _Key = Callable[[MeterSnapshot], tuple[object, ...]]
@@ -21,9 +21,9 @@ ORDERS = tuple(_ORDERS)
 
 @record
 class Narrowed:
-    """Which meters are shown: those with a text in what is known of them, those of an area.
+    """Which meters are shown: those that contain a text, those of an area.
 
-    `order` is one of `ORDERS`, or empty: as configured.
+    `order` is one of `ORDERS`, or empty for the order of the configuration.
     """
 
     text: str = ""
@@ -32,7 +32,7 @@ class Narrowed:
 
     @classmethod
     def by(cls, argument: Callable[[str, str], str]) -> "Narrowed":
-        """Read the query of an address; an order that there is not is none."""
+        """Read the filter from a query; ignore an unknown order."""
         order = argument("sort", "")
         return cls(
             argument("q", "").strip()[:100],
@@ -41,11 +41,11 @@ class Narrowed:
         )
 
     def __bool__(self) -> bool:
-        """Whether some meters may be left out."""
+        """Whether a filter is set."""
         return bool(self.text or self.area)
 
     def of(self, meters: Sequence[MeterSnapshot]) -> list[MeterSnapshot]:
-        """Return the meters that are shown, in their order."""
+        """Return the matching meters in order."""
         found = [one for one in meters if self._shows(one)]
         return sorted(found, key=_ORDERS[self.order]) if self.order else found
 
@@ -57,7 +57,7 @@ class Narrowed:
 
 
 def areas_of(meters: Sequence[MeterSnapshot]) -> list[str]:
-    """Return the areas of some meters, in their order."""
+    """Return the areas of some meters, in order."""
     return list(dict.fromkeys(one.meter.area for one in meters if one.meter.area))
 
 

@@ -1,4 +1,4 @@
-"""All meters at a snapshot: what each says now, what it has used today, and how it is doing."""
+"""A snapshot of all meters: their values, what they have used today, and their state."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -18,10 +18,10 @@ from esquirell.web.live import AHEAD, CURVE, LOOK_AGAIN, Live
 from esquirell.web.problems import Problems
 from esquirell.web.today import DaySoFar, Today
 
-# How long a page that shows the day waits for it: what comes later, the live view brings.
+# How long a page waits for the day's energy; later results come with the live view.
 PATIENCE_S = 0.05
 FRESH = timedelta(minutes=5)
-# In minutes: who polls each five minutes gets a line, not points.
+# In minutes: meters polled every five minutes get a line, not points.
 LONGEST_GAP = 6
 _POWERS = ("active_power", "active_power_a", "active_power_b", "active_power_c")
 State = Literal["online", "offline", "waiting", "off"]
@@ -41,24 +41,24 @@ class MeterSnapshot:
 
     @property
     def power(self) -> float | None:
-        """The power in W, if the last reading is not too old to be true."""
+        """The power in W, if the last reading is recent enough."""
         if self.reading is None or self.state in {"offline", "off"}:
             return None
         return total_of(self.reading.values, "active_power")
 
     @property
     def used(self) -> float | None:
-        """What it has counted today, in kWh: used, or produced where it measures that."""
+        """Today's energy in kWh: used, or generated if it measures that."""
         return self.today.generated if self.produces else self.today.imported
 
     @property
     def produces(self) -> bool:
-        """Whether it measures what is produced, as an inverter does."""
+        """Whether it measures generated energy, as an inverter does."""
         return "energy_generated" in self.status.keys
 
     @property
     def read_at(self) -> datetime | None:
-        """The moment of the last reading."""
+        """The time of the last reading."""
         return self.reading.measured_at if self.reading else self.status.last_success
 
 
@@ -66,7 +66,7 @@ class MeterSnapshot:
 class House:
     """All meters; `trouble` says what is missing because the database is unreachable.
 
-    `problems` are what keeps the service from its work.
+    `problems` are the reasons why the service does not work.
     """
 
     meters: tuple[MeterSnapshot, ...]
@@ -75,12 +75,12 @@ class House:
 
     @property
     def counted(self) -> tuple[MeterSnapshot, ...]:
-        """The meters that make up the house: those below another one are in that one."""
+        """The meters that make up the house: submeters are contained in the one above."""
         return tuple(one for one in self.meters if not one.meter.upstream and not one.produces)
 
     @property
     def apart(self) -> "House":
-        """These meters as a house of their own: those behind a meter of another one are counted."""
+        """Return these meters as a house of their own, in which submeters of other meters count."""
         names = {one.meter.name for one in self.meters}
         alone = (
             replace(one, meter=one.meter.model_copy(update={"upstream": ""}))
@@ -97,7 +97,7 @@ class House:
 
     @property
     def missing(self) -> int:
-        """How many of the meters that make up the house, and are read, have no power to add."""
+        """The number of enabled meters of the house without a current power."""
         return sum(one.power is None and one.meter.enabled for one in self.counted)
 
     @property
@@ -115,7 +115,7 @@ class House:
         )
 
     def by_area(self) -> list[tuple[str, list[MeterSnapshot]]]:
-        """Return the meters by area, in the order of the configuration; without one last."""
+        """Return the meters by area, in the order of the configuration; those without one last."""
         areas: dict[str, list[MeterSnapshot]] = {}
         for one in self.meters:
             areas.setdefault(one.meter.area, []).append(one)
@@ -124,7 +124,7 @@ class House:
 
 
 class Overview:
-    """Looks at all meters."""
+    """Takes snapshots of all meters."""
 
     def __init__(self, runtime: Runtime, live: Live, work: Executor, problems: Executor) -> None:
         self._runtime = runtime
@@ -133,7 +133,7 @@ class Overview:
         self._problems = Problems(self._find_problems, problems, lambda: live.note(LOOK_AGAIN))
 
     def look(self, patience_s: float = PATIENCE_S) -> House:
-        """Return all meters; wait for the day's energy for so many seconds at most."""
+        """Return all meters; wait at most this many seconds for the day's energy."""
         meters, problems = self._runtime.meters(), self._problems.known()
         try:
             return House(self._snapshots(meters, patience_s), problems=problems)
@@ -143,7 +143,7 @@ class Overview:
             return House(blind, str(error), problems)
 
     def renewed(self, house: House, names: Collection[str]) -> House:
-        """Return the house with the newest readings of these meters; waits for nothing."""
+        """Return the house with the newest readings of these meters, without waiting."""
         readings = self._live.readings()
         days = self.day.known([one.meter.name for one in house.meters], readings)
         return replace(
@@ -163,7 +163,7 @@ class Overview:
         )
 
     def _find_problems(self) -> list[str]:
-        """Return what keeps the meters from being read; what is shown does not need the broker."""
+        """Return the reasons why meters are not read; the page does not need the MQTT broker."""
         mqtt = self._runtime.mqtt
         left_out = mqtt.connection.problems if mqtt.bridges else ()
         report = self._runtime.health.report()
@@ -195,7 +195,7 @@ class Overview:
         return tuple(found)
 
     def _blind(self, meter: Meter, readings: Mapping[str, Reading]) -> MeterSnapshot:
-        """Return a meter without the database, from what this process itself has read."""
+        """Return a meter without the database, from this process's own readings."""
         reading = readings.get(meter.name)
         fresh = reading is not None and datetime.now(UTC) - reading.measured_at < FRESH
         state: State = "online" if fresh else "offline" if meter.enabled else "off"
@@ -203,7 +203,7 @@ class Overview:
         return MeterSnapshot(meter, MeterStatus(), state, reading, curve=curve)
 
     def _catch_up(self) -> None:
-        """Take what is stored into the live view. Raises UnavailableError."""
+        """Copy stored readings into the live view. Raises UnavailableError."""
         readings = self._runtime.storage.readings
         if not self._live.seeded:
             now = datetime.now(UTC)
@@ -215,9 +215,9 @@ class Overview:
 def state_of(
     meter: Meter, status: MeterStatus, reading: Reading | None, pace_s: int | None
 ) -> State:
-    """Judge whether a meter answers, as its availability over MQTT does.
+    """Return whether a meter answers, by the rules of its availability over MQTT.
 
-    A reading counts before it is stored: the database may be away for a while.
+    A reading counts before it is stored, as the database may be unreachable.
     """
     if not meter.enabled:
         return "off"
@@ -241,12 +241,12 @@ WIDTH, HEIGHT = 240, 48
 
 
 def zero_line(points: Sequence[float | None]) -> str:
-    """Return the path of the line at 0 W: below a curve, or through it where energy is exported."""
+    """Return the path of the line at 0 W: below a curve, or through it if energy is exported."""
     return f"M0 {_height(0.0, *_ends(points)):.1f}H{WIDTH}"
 
 
 def _ends(points: Sequence[float | None]) -> tuple[float, float]:
-    """Return the lowest and the highest value of a curve, 0 among them."""
+    """Return the lowest and the highest value of a curve, including 0."""
     known = [value for value in points if value is not None]
     return min([0.0, *known]), max([0.0, *known])
 
@@ -256,10 +256,10 @@ def _height(value: float, low: float, high: float) -> float:
 
 
 def sparkline(points: Sequence[float | None]) -> str:
-    """Return the path of a curve in its box; longer gaps are left open.
+    """Return the path of a curve in its box; longer gaps stay open.
 
-    A curve that has just begun fills the box: of an hour, its minutes would be a dot. So is one
-    point between two gaps, by the round ends of the line.
+    A curve that has just begun is stretched to the box: on the scale of an hour its minutes
+    would be a dot. A single point between two gaps is visible by the line's round ends.
     """
     places = [number for number, value in enumerate(points) if value is not None]
     if not places:
@@ -267,7 +267,7 @@ def sparkline(points: Sequence[float | None]) -> str:
     points = points[places[0] :]
     ends = _ends(points)
     step = WIDTH / max(1, len(points) - 1)
-    # Who is polled each ten minutes gets a line, too.
+    # Meters polled every ten minutes get a line, too.
     longest = max(LONGEST_GAP, 2 * min((b - a for a, b in pairwise(places)), default=0))
     parts, last = [], -1 - longest
     for number, value in enumerate(points):

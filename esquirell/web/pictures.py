@@ -1,4 +1,4 @@
-"""Pictures in the language of the page, wide and narrow, and their style sheet."""
+"""Charts in the language of the page, wide and narrow, and their style sheet."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from esquirell.web.texts import Texts
 
 @cache
 def words_of(texts: Texts) -> Words:
-    """Return the words that stand in pictures."""
+    """Return the words used in charts."""
     return Words(
         tuple(texts(f"month.{number}") for number in range(1, 13)),
         tuple(texts(f"weekday.{number}") for number in range(1, 8)),
@@ -33,7 +33,7 @@ def words_of(texts: Texts) -> Words:
 
 
 def readout_of(figure: Figure, texts: Texts) -> str:
-    """Return what is shown under the cursor as JSON, escaped for an attribute in single quotes."""
+    """Return the read-out under the cursor as JSON, escaped for an attribute in single quotes."""
     words = words_of(texts)
     data = json.dumps(
         readout(svg.as_drawn(figure, words), words), ensure_ascii=False, separators=(",", ":")
@@ -42,9 +42,9 @@ def readout_of(figure: Figure, texts: Texts) -> str:
 
 
 def live_of(figure: Figure, span: tuple[datetime, datetime], texts: Texts) -> str:
-    """Return what shows the present power of meters on their curves, as JSON for an attribute.
+    """Return how to show the present power of meters on their curves, as JSON for an attribute.
 
-    Empty where there is no place for it: now is not in the span, or several curves are of a meter.
+    Empty if that is impossible: now is not in the span, or a meter has several curves.
     """
     drawn = svg.as_drawn(figure, words_of(texts))
     curves = [one for one in drawn.series if one.colour >= 0]
@@ -67,13 +67,13 @@ def _holds(span: tuple[datetime, datetime], moment: datetime) -> bool:
 
 
 def picture(figure: Figure, texts: Texts, name: str, *, narrow: bool = False) -> str:
-    """Draw a figure; `name` tells several of a page apart."""
+    """Draw a chart as SVG; `name` distinguishes several on a page."""
     width = svg.NARROW if narrow else svg.WIDE
     return svg.draw(figure, words_of(texts), width, name=f"{name}{'n' if narrow else 'w'}-")
 
 
 @cache
 def style() -> tuple[str, str]:
-    """Return the style sheet of pictures, and what tells its version."""
+    """Return the style sheet of charts and its version."""
     text = svg.style()
     return text, hashlib.sha256(text.encode()).hexdigest()[:16]

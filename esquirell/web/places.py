@@ -1,4 +1,4 @@
-"""What changes on pages that are open: a text, a path or a moment, by the name of its place."""
+"""Live values of open pages: a text, a path or a moment, by the name of its place."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,20 +10,20 @@ from esquirell.web.problems import kinds_of
 from esquirell.web.texts import Texts
 from esquirell.web.today import Today
 
-# What was shown of each meter, by its name, with the snapshot that it was made of.
+# What was shown of each meter, by name, with the snapshot that it was made from.
 Remembered = dict[str, tuple[MeterSnapshot, dict[str, Any]]]
 
 
 def of_house(
     house: House, texts: Texts, formats: Formats, remembered: Remembered | None = None
 ) -> dict[str, Any]:
-    """Return what the first page shows, by place: `main.power`, `main.curve`, `total:power`.
+    """Return the values of the first page by place: `main.power`, `main.curve`, `total:power`.
 
-    What is remembered of a meter that was not looked at again is taken as it is.
+    Remembered values are reused for meters whose snapshot is unchanged.
     """
     remembered = {} if remembered is None else remembered
     shown = {
-        # No meter's name holds a colon.
+        # Names of meters contain no colon.
         "total:power": formats.power(house.power),
         "total:note": note_of(house, texts),
         **{f"total:{name}": text for name, text in _day(house.today, formats)},
@@ -40,7 +40,7 @@ def of_house(
 
 
 def of_meter(one: MeterSnapshot, keys: Sequence[str], formats: Formats) -> dict[str, Any]:
-    """Return what the page of a meter shows: also each value, at `main:voltage_a`."""
+    """Return the values of a meter's page by place, including each quantity: `main:voltage_a`."""
     name, values = one.meter.name, one.reading.values if one.reading else {}
     shown = dict(_of(one, formats))
     shown |= {f"{name}:{key}": formats.plain(key, values.get(key)) for key in keys}
@@ -49,10 +49,10 @@ def of_meter(one: MeterSnapshot, keys: Sequence[str], formats: Formats) -> dict[
 
 
 def shape_of(house: House) -> str:
-    """Name what makes up the page: where it differs, the page is loaded again.
+    """Return a text that differs if the page must be reloaded.
 
-    A meter was added, or it is known now what the day has brought. Another number in a problem
-    does not matter so much.
+    For example when a meter was added, or when the day's energy has become known. Another
+    number in a problem does not count.
     """
     parts = [(one.meter.name, one.meter.title, one.meter.area, day_of(one)) for one in house.meters]
     problems = kinds_of(house.problems)
@@ -60,7 +60,7 @@ def shape_of(house: House) -> str:
 
 
 def _sum_of(meters: Sequence[MeterSnapshot], texts: Texts, formats: Formats) -> str:
-    """Return the power and the energy of today of an area; nothing is counted twice."""
+    """Return the power and today's energy of an area, without counting anything twice."""
     part = House(tuple(meters)).apart
     imported = part.today.imported
     sums = [
@@ -71,7 +71,7 @@ def _sum_of(meters: Sequence[MeterSnapshot], texts: Texts, formats: Formats) -> 
 
 
 def note_of(house: House, texts: Texts) -> str:
-    """Return which way the energy flows, and which meters are not in the sum."""
+    """Return which way the energy flows, and which meters are missing in the sum."""
     if house.power is None:
         return texts("now.unknown")
     notes = [texts("now.feeding_in" if house.power < 0 else "now.drawing")]
@@ -83,7 +83,7 @@ def note_of(house: House, texts: Texts) -> str:
 
 
 def days_of(today: Today, *, produces: bool = False) -> list[tuple[str, str]]:
-    """Return which figures of a day are shown, as the ends of their places, with their titles."""
+    """Return the figures of a day to show, as the suffixes of their places, with their titles."""
     exports = bool(today.exported)
     figures = [
         (not produces, "import", "now.imported" if exports else "now.today"),
@@ -95,7 +95,7 @@ def days_of(today: Today, *, produces: bool = False) -> list[tuple[str, str]]:
 
 
 def day_of(one: MeterSnapshot) -> list[tuple[str, str]]:
-    """Return which figures of a meter's day are shown, as `days_of`."""
+    """Return the figures of a meter's day to show, as `days_of` does."""
     return days_of(one.today, produces=one.produces)
 
 

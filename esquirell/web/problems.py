@@ -1,7 +1,7 @@
-"""What keeps the service from its work: looked up beside the pages, and only while somebody looks.
+"""Problems that keep the service from working, looked up only while a page is open.
 
-Meters whose polls have stopped look as if they were offline themselves: the pages that show them
-say what it is.
+When polling has stopped, meters look offline although they are not: the pages that show them
+name the cause.
 """
 
 import logging
@@ -18,10 +18,10 @@ _NUMBER = re.compile(r"\d[\d.,:]*")
 
 
 class Problems:
-    """Knows the problems that lasted from one look to the next, one sentence each.
+    """Knows the problems that lasted from one check to the next, one sentence each.
 
-    What is gone by the next look, such as a part that was just starting, is not shown. `changed` is
-    called when other problems are known than before; a number that changes does not make another.
+    A problem that is gone by the next check, such as a part that was starting, is not shown.
+    `changed` is called when the list changes; another number in a problem is no change.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Problems:
         self._has_failed = False
 
     def known(self) -> Sequence[str]:
-        """Return what is known, and have it looked up again if it is old; waits for nothing."""
+        """Return the known problems, and look them up again if they are old; does not wait."""
         with self._lock:
             if self._clock() >= self._due_at:
                 self._due_at = float("inf")
@@ -55,15 +55,15 @@ class Problems:
                 self._changed()
             self._has_failed = False
         except Exception:
-            # What was known stays. Until it works again, once is enough for the log.
+            # The old list stays. Logging the first failure is enough.
             if not self._has_failed:
-                log.exception("what keeps the service from its work could not be looked up")
+                log.exception("the problems of the service could not be looked up")
             self._has_failed = True
         finally:
             self._due_at = self._clock() + LOOKED_UP_EVERY_S
 
     def _look_up(self) -> bool:
-        """Take over what is found now; return whether other problems are known than before."""
+        """Update the list; return whether it has changed."""
         before, found = self._known, self._find()
         kinds = zip(found, kinds_of(found), strict=True)
         found_before = kinds_of(self._found)
@@ -73,5 +73,5 @@ class Problems:
 
 
 def kinds_of(problems: Iterable[str]) -> list[str]:
-    """Return sentences without their numbers: with other numbers a problem is still the same."""
+    """Return sentences without their numbers, to compare problems."""
     return [_NUMBER.sub("", one) for one in problems]

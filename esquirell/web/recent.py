@@ -1,4 +1,4 @@
-"""What was drawn a moment ago, kept for the next request for the same."""
+"""A short cache of drawn pages."""
 
 import threading
 import time
@@ -7,18 +7,18 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-# No longer than people notice; statistics are brought up to date every 20 s at most anyway.
+# Too short to notice; statistics are updated at most every 20 s anyway.
 KEEP_S = 10.0
-# A year by day, for wide windows and narrow ones, is a quarter of a MiB.
+# A year by day, for wide and narrow windows, takes a quarter of a MiB.
 MOST = 4
 
 Value = TypeVar("Value")
 
 
 class Recent(Generic[Value]):
-    """Keeps a few results of work for some seconds: drawing competes with reading the meters.
+    """Caches a few results for some seconds, as drawing competes with reading the meters.
 
-    Of several who ask for the same at once, one does the work and the others wait for it.
+    Of several simultaneous requests for the same, one does the work and the others wait.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -28,7 +28,7 @@ class Recent(Generic[Value]):
         self._making: dict[Hashable, Future[Value]] = {}
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """Return what was made for this key a moment ago, else make it. Raises what that raises."""
+        """Return the cached result for this key, or compute it. Raises the error of that."""
         now = self._clock()
         with self._lock:
             until, value = self._kept.get(key, (now, None))

@@ -1,4 +1,4 @@
-"""The page in a process: beside everything else, or alone."""
+"""The page in a process: with the other roles, or alone."""
 
 import logging
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ WAIT_S = 1.0
 
 
 def beside(runtime: Runtime, role: Role, password_command: str) -> Role:
-    """Return a role that polls with the page beside it: readings are live from the polls.
+    """Return a polling role with the page added: its values are live from the polls.
 
-    The log-in form names `password_command`, which shows the password.
+    The login form names `password_command`, which shows the password.
     """
     live = Live()
     runtime.mqtt.publisher.on_reading(live.take)
@@ -30,7 +30,7 @@ def beside(runtime: Runtime, role: Role, password_command: str) -> Role:
 
 
 def alone(runtime: Runtime, password_command: str) -> Role:
-    """Return the page as a role: live from what is retained on the broker, else the database."""
+    """Return the page as a role: live from retained MQTT messages, or else from the database."""
     if not runtime.settings.web.port:
         log.warning("the page is switched off: set port under [web]")
         return Role(("web",))

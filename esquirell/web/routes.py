@@ -1,4 +1,4 @@
-"""Which handler answers which address."""
+"""The routes: which handler answers which path."""
 
 from tornado.routing import Rule
 from tornado.web import HTTPError, StaticFileHandler, stream_request_body, url
@@ -9,16 +9,16 @@ from esquirell.web.handler import Handler
 from esquirell.web.pages import adding, history, log, login, meters, now, schedules, system
 from esquirell.web.site import Routes
 
-# More than this of what is refused anyway is cut off.
+# Refused uploads larger than this are cut off.
 TAKEN_IN = 64 * 1024 * 1024
 NAME = r"([a-z0-9_-]{1,64})"
 
 
 class NotFound(Handler):
-    """Answers addresses that do not exist, to those who are logged in."""
+    """Answers unknown paths, for logged-in users."""
 
     def prepare(self) -> None:
-        """Answer that nothing is there."""
+        """Answer 404."""
         super().prepare()
         if not self._finished:
             self.send_error(404)
@@ -35,7 +35,7 @@ class Refusal(Handler):
 
 @stream_request_body
 class TooLarge(Refusal):
-    """Takes in what is too large without keeping it: cut off, a browser would show no answer."""
+    """Reads and discards a body that is too large: if cut off, a browser would show no answer."""
 
     def prepare(self) -> None:
         """Admit every request."""
@@ -43,25 +43,25 @@ class TooLarge(Refusal):
         self.request.connection.set_max_body_size(TAKEN_IN)  # type: ignore[union-attr]  # as Tornado's guide says
 
     def data_received(self, chunk: bytes) -> None:
-        """Forget it."""
+        """Discard the data."""
         del chunk
 
     def post(self, *_args: str) -> None:
-        """Answer that it is too large."""
+        """Answer 413."""
         self.send_error(413)
 
 
 class LargeHeaders(Refusal):
-    """Answers requests whose headers are too large: what they say is not looked at."""
+    """Answers requests whose headers are too large, without looking at them."""
 
     def prepare(self) -> None:
-        """Answer that they are too large."""
+        """Answer 431."""
         self.visit = self.site.gate.admit(self.request)
         self.send_error(431)
 
 
 class Static(Handler, StaticFileHandler):
-    """Files of the page itself; they hold nothing that needs a log-in."""
+    """Static files of the page; they need no login."""
 
     is_open = True
 
@@ -72,7 +72,7 @@ class Static(Handler, StaticFileHandler):
         return super().parse_url_path(url_path)
 
     def set_extra_headers(self, path: str) -> None:
-        """Let browsers keep a file as long as its address, which holds its version, stays."""
+        """Let browsers cache a file for ever, as its URL contains its version."""
         del path
         versioned = bool(self.get_argument("v", ""))
         self.set_header("Cache-Control", "max-age=31536000, immutable" if versioned else "no-cache")

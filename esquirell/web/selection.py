@@ -1,4 +1,4 @@
-"""What somebody wants to see of the past, as the address of the page says it."""
+"""The selection of the history page, as its URL encodes it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -15,41 +15,41 @@ from esquirell.services.history import View
 from esquirell.web.spans import LENGTHS, Length, Span
 
 ENERGY, POWER, COST = "energy", "power", "cost"
-# Readings of more meters than these are too many to be drawn one by one.
+# With more meters than this, raw readings are too many to draw.
 _MOST_RAW = 4
-# Of more meters than have a place in one picture, less is shown of each.
+# For more meters than fit into one chart, less detail is shown.
 _COARSE: tuple[View, ...] = ("day", "hour")
 
-# Gives all values of a parameter of the query.
+# Returns all values of a query parameter.
 Arguments = Callable[[str], Sequence[str]]
 
 
 @record
 class RecordedMeters:
-    """The meters there are, and the quantity keys that each has ever had, by its name."""
+    """The meters there are, and the quantity keys that each has ever had, by name."""
 
     meters: Sequence[Meter]
     keys_of: Mapping[str, Sequence[str]]
 
     @property
     def names(self) -> list[str]:
-        """The names of the meters: those configured, then those that have a past only."""
+        """The names of the meters: the configured ones, then those that only have stored data."""
         configured = [meter.name for meter in self.meters]
         return list(dict.fromkeys([*configured, *self.keys_of]))
 
     @property
     def signature(self) -> tuple[object, ...]:
-        """What is drawn differs where this does."""
+        """A value that differs if the charts may differ."""
         meters = tuple((meter.name, meter.title, meter.upstream) for meter in self.meters)
         return meters, tuple((name, tuple(keys)) for name, keys in self.keys_of.items())
 
     @property
     def upstream(self) -> dict[str, str]:
-        """The meter above each that has one."""
+        """The meter above each submeter."""
         return {meter.name: meter.upstream for meter in self.meters if meter.upstream}
 
     def title(self, name: str) -> str:
-        """Return the name of a meter for people."""
+        """Return the label of a meter for people."""
         return next((meter.title for meter in self.meters if meter.name == name), name)
 
     def areas(self) -> list[tuple[str, tuple[str, ...]]]:
@@ -61,18 +61,18 @@ class RecordedMeters:
         return [(area, tuple(names)) for area, names in found.items()] if len(found) > 1 else []
 
     def below(self, name: str) -> list[str]:
-        """Return the meters whose energy this one measures as well."""
+        """Return the submeters, whose energy this meter measures as well."""
         return [meter for meter, above in self.upstream.items() if above == name]
 
     def keys(self, name: str, quantity: str) -> list[str]:
-        """Return how a meter measures a quantity: as a total, or in parts."""
+        """Return the keys of a quantity for a meter: its total, or else its parts."""
         known = self.keys_of.get(name, ())
         if quantity in known:
             return [quantity]
         return sorted(key for key in known if _quantity_of(key) == quantity)
 
     def quantities(self) -> list[str]:
-        """Return the quantities that any meter measures, but energies, in their usual order."""
+        """Return the measured quantities other than energies, in their usual order."""
         found = {_quantity_of(key) for keys in self.keys_of.values() for key in keys}
         return [key for key in QUANTITIES if key in found and not is_energy(key)]
 
@@ -86,9 +86,9 @@ def _quantity_of(key: str) -> str:
 
 @record
 class Selection:
-    """What is asked for: energy, costs or a quantity, of which meters, when, divided into what.
+    """What to show: energy, costs or a quantity, of which meters, of which span, in which steps.
 
-    `compare` puts the same span of a year ago beside it.
+    `compare` adds the same span a year ago.
     """
 
     show: str
@@ -99,19 +99,19 @@ class Selection:
 
     @property
     def of_statistics(self) -> bool:
-        """Whether it is read from the statistics, not from the readings."""
+        """Whether it is read from statistics instead of readings."""
         return self.show == COST or self.view not in {"raw", "quarter"}
 
     @property
     def views(self) -> tuple[View, ...]:
-        """What the span may be divided into."""
+        """The steps into which the span may be divided."""
         return views_of(self.show, self.span)
 
     def address(self, **changes: object) -> str:
-        """Return the query of the address that asks for this, with some changes."""
+        """Return the URL query of this selection, with some changes."""
         chosen = replace(self, **changes)  # type: ignore[arg-type]  # by their names
         views = views_of(chosen.show, chosen.span)
-        # What a longer span is divided into is chosen anew.
+        # A longer span gets its own default steps.
         by = [("by", chosen.view)] if chosen.view in views and "view" not in changes else []
         if "view" in changes:
             by = [("by", chosen.view)]
@@ -128,14 +128,14 @@ class Selection:
 
 
 def views_of(show: str, span: Span) -> tuple[View, ...]:
-    """Return what a span may be divided into, the usual first."""
+    """Return the steps into which a span may be divided, the default first."""
     if show == COST:
         return tuple(view for view in span.energy_views if view != "quarter")
     return span.energy_views if show == ENERGY else span.curve_views
 
 
 def select(arguments: Arguments, recorded: RecordedMeters, today: date) -> Selection:
-    """Read what is asked for; what makes no sense is left to its default."""
+    """Parse a selection from a query; invalid values get their defaults."""
     meters = tuple(name for name in recorded.names if name in arguments("meter"))
     chosen = meters or _whole_house(recorded)
     length: Length = next((one for one in LENGTHS if one in arguments("span")), "day")
@@ -154,7 +154,7 @@ def select(arguments: Arguments, recorded: RecordedMeters, today: date) -> Selec
 
 
 def _whole_house(recorded: RecordedMeters) -> tuple[str, ...]:
-    """Return the meters that no other one measures as well."""
+    """Return the meters without submeters of another one: those that make up the house."""
     return tuple(meter.name for meter in recorded.meters if not meter.upstream) or tuple(
         recorded.names
     )
@@ -171,7 +171,7 @@ def _day(texts: Sequence[str], today: date) -> date:
     for text in texts:
         with suppress(ValueError):
             day = date.fromisoformat(text)
-            # The years before and after have to be dates, too.
+            # The years before and after must be valid dates, too.
             if date(2000, 1, 1) <= day <= date(2100, 1, 1):
                 return day
     return today

@@ -1,4 +1,4 @@
-"""The page as a part of a process: its listeners, and the loop that serves them."""
+"""The web server as a part of a process: its listeners, and the loop that serves them."""
 
 import asyncio
 import logging
@@ -23,19 +23,19 @@ from esquirell.web.site import LARGEST_BODY, Shared, Site
 log = logging.getLogger(__name__)
 
 TURN_S = 10.0
-# What is larger than this is cut off without an answer; what may be that large, see site.py.
+# Larger headers are cut off without an answer; for the allowed size see site.py.
 READ_HEADERS = 256 * 1024
 IDLE_S = 75.0
-# Of all listeners together. A browser opens up to six connections and one more for live values;
-# each takes one of the files that this process may open, and its meters need these as well.
+# For all listeners together. A browser opens up to six connections, and one more for live values;
+# each takes one of the open files that this process is allowed, which its meters need as well.
 MOST_CONNECTIONS = 500
 BODY_S = 30.0
-# Apps on the host's network share its ports: not 8099, which the others have by default.
+# Apps on the host's network share its ports: 8099 is the default of other apps.
 INGRESS_PORT = 8156
 
 
 def web(runtime: Runtime, live: Live, password_command: str) -> ServicePart:
-    """Build the part that serves the page; its log-in form names `password_command`."""
+    """Build the part that serves the page; its login form names `password_command`."""
     interrupter = RoundInterrupter()
 
     def share() -> Shared:
@@ -45,9 +45,9 @@ def web(runtime: Runtime, live: Live, password_command: str) -> ServicePart:
 
 
 class BoundedServer(HTTPServer):
-    """Closes connections beyond a number that no house needs, so that meters can still be read.
+    """Refuses connections beyond a limit, so that meters can still be read.
 
-    `places` are the connections that may still be opened, here or at another listener.
+    `places` counts the connections that may still be opened, on all listeners.
     """
 
     places: BoundedSemaphore
@@ -60,7 +60,7 @@ class BoundedServer(HTTPServer):
             stream.close()
 
     def on_close(self, server_conn: object) -> None:
-        """Let another connection take the place of one that ended."""
+        """Free the place of a connection that ended."""
         super().on_close(server_conn)
         self.places.release()
 
@@ -72,21 +72,21 @@ class RoundInterrupter:
         self._interrupt: Callable[[], object] = lambda: None
 
     def of(self, loop: asyncio.AbstractEventLoop) -> asyncio.Event:
-        """Return the event of a loop that ends its current round."""
+        """Return the event that ends the current round of a loop."""
         event = asyncio.Event()
         self._interrupt = lambda: loop.call_soon_threadsafe(event.set)
         return event
 
     def hurry(self) -> None:
         """End the current round, if there is one."""
-        # A loop that is closed by now has no round.
+        # A closed loop has no round.
         with suppress(RuntimeError):
             self._interrupt()
 
 
 @contextmanager
 def _serving(share: Callable[[], Shared], interrupter: RoundInterrupter) -> Iterator[RunOnce]:
-    """Serve in this thread, some seconds of the loop each round."""
+    """Serve in this thread, running the loop for some seconds each round."""
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         asyncio.set_event_loop(loop)
@@ -122,7 +122,7 @@ async def _listen(shared: Shared) -> list[HTTPServer]:
     if os.environ.get(TOKEN):
         site = Site(shared, IngressGate(), "", routes())
         where = f'in Home Assistant: "Open Web UI" of this app (port {INGRESS_PORT})'
-        everywhere = "0.0.0.0"  # noqa: S104 - the gate admits one peer
+        everywhere = "0.0.0.0"  # noqa: S104 - the gate admits only one peer
         servers.append(_bound(site, everywhere, INGRESS_PORT, where, places))
     return [server for server in servers if server]
 
@@ -130,9 +130,9 @@ async def _listen(shared: Shared) -> list[HTTPServer]:
 def _bound(
     site: Site, address: str, port: int, where: str, places: BoundedSemaphore
 ) -> HTTPServer | None:
-    """Listen at a port, and say where people find the page.
+    """Listen on a port, and log where the page is.
 
-    A port that is taken is a warning, as everything else goes on.
+    A port in use is only a warning, so that everything else continues.
     """
     try:
         sockets = bind_sockets(port, address, reuse_port=False)

@@ -84,7 +84,7 @@ class Credentials:
 
 
 class Sessions:
-    """Signs sessions; one ends after a month without a visit, by log-out, or with the password."""
+    """Signs sessions; they end after a month without a visit, by logout, or with the password."""
 
     def __init__(self, credentials: Credentials, directory: StateDirectory) -> None:
         self._credentials = credentials
@@ -97,7 +97,7 @@ class Sessions:
         return self._sign(secrets.token_urlsafe(16))
 
     def check(self, cookie: str) -> str | None:
-        """Return the id of the session that a cookie stands for, if it lasts."""
+        """Return the id of the session of a cookie, if it is valid."""
         key = self._credentials.signing_key()
         value = decode_signed_value(key, COOKIE, cookie, max_age_days=DAYS)
         if value is None:
@@ -106,7 +106,7 @@ class Sessions:
         return None if _digest(session) in self._ended else session
 
     def renew(self, session: str) -> str:
-        """Return a cookie that lets a session last another month."""
+        """Return a cookie that extends a session by a month."""
         return self._sign(session)
 
     def end(self, session: str) -> None:

@@ -1,4 +1,4 @@
-"""What all handlers share, and the page as one listener shows it."""
+"""What all handlers share, and the Tornado application of each listener."""
 
 import asyncio
 import re
@@ -28,9 +28,9 @@ from esquirell.web.sessions import Credentials, Sessions
 from esquirell.web.tokens import Tokens
 
 FOLDER = files("esquirell.web")
-# An uploaded devices.json may have 1 MiB; the form around it adds a little.
+# An uploaded devices.json may be 1 MiB; the form around it adds a little.
 LARGEST_BODY = 1024 * 1024 + 64 * 1024
-# Larger ones are answered with 431, if they can be read at all.
+# Larger ones are answered with 431, if they can be parsed at all.
 LARGEST_HEADERS = 32 * 1024
 _WHOLE = re.compile(r"[0-9]{1,18}")
 XSRF_COOKIE = "esquirell_xsrf"
@@ -42,10 +42,10 @@ Lane = Literal["now", "past", "devices", "accounts"]
 
 
 class Templates(Loader):
-    """Loads the template of each page on first use, and keeps of it what rendering needs.
+    """Loads the template of each page on first use, keeping only what rendering needs.
 
-    What it extends and includes is part of it by then. With the sources and trees of all, pages
-    would take a MiB more.
+    It then contains what it extends and includes. With the sources and syntax trees of all
+    templates, pages would take a MiB more.
     """
 
     def __init__(self, folder: str) -> None:
@@ -54,8 +54,8 @@ class Templates(Loader):
         self._has_compiled = False
 
     def load(self, name: str, parent_path: str | None = None) -> Template:
-        """Return a template, compiled."""
-        # What a page is made of is asked for with the path of that page.
+        """Return a compiled template."""
+        # Included templates are requested with the path of their page.
         if parent_path is not None:
             return super().load(name, parent_path)
         with self.lock:
@@ -68,20 +68,20 @@ class Templates(Loader):
             return self._pages[name]
 
     def tidy(self) -> None:
-        """Return to the system what compiling and the first view have left."""
+        """Return memory left over from compiling and the first view to the system."""
         if self._has_compiled:
             self._has_compiled = False
             give_back()
 
 
 class Shared:
-    """What all listeners of the page share."""
+    """The objects that all listeners of the page share."""
 
     def __init__(self, runtime: Runtime, live: Live, password_command: str) -> None:
         settings = runtime.settings
         self.runtime = runtime
         self.live = live
-        # For people who have not logged in: as they type it on this machine.
+        # For visitors who have not logged in: as typed on this machine.
         self.password_command = password_command
         directory = runtime.storage.directory
         self.credentials = Credentials(settings, directory)
@@ -92,16 +92,16 @@ class Shared:
         self.app_logins = AppLogins()
         # Held from the look at what a form was filled in beside until its change is made.
         self.saving = asyncio.Lock()
-        # What was drawn of the past; it is the business of the page of history what that is.
+        # A cache of drawn history; its content is up to that page.
         self.drawn: Recent[Any] = Recent()
         self.templates = Templates(str(FOLDER / "templates"))
         self.lanes: Mapping[Lane, Executor] = {
             name: ThreadPoolExecutor(max_workers=2, thread_name_prefix=f"web-{name}")
             for name in get_args(Lane)
         }
-        # And one that pages wait for only for a moment: in theirs it would have to wait for them.
+        # Separate, as pages wait a moment for it: in their own threads it would wait for them.
         beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="web-beside")
-        # A database that hangs, as problems are looked up, must not hold up the day's energy.
+        # Separate, so that a hanging database does not delay the day's energy.
         problems = ThreadPoolExecutor(max_workers=1, thread_name_prefix="web-problems")
         self.overview = Overview(runtime, live, beside, problems)
         self.backlog = StatisticsBacklog(runtime, beside)
@@ -109,9 +109,9 @@ class Shared:
 
 @record
 class Routes:
-    """Which handler answers which address, the others, what is too large; what sends files.
+    """The routes, the handlers of static files and of requests that are too large.
 
-    `too_large` is a body, `large_headers` headers.
+    `too_large` is for bodies, `large_headers` for headers.
     """
 
     rules: Sequence[Rule]
@@ -122,7 +122,7 @@ class Routes:
 
 
 class Site(Application):
-    """The page as one listener shows it, to those whom its gate admits."""
+    """The application of one listener, for visitors that its gate admits."""
 
     def __init__(self, shared: Shared, gate: AnyGate, base: str, routes: Routes) -> None:
         super().__init__(
@@ -163,7 +163,7 @@ class Site(Application):
         return self.runtime.settings.timezone
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:  # noqa: ANN401 - Tornado's
-        """Choose who answers; what a proxy has left of the base path does not count."""
+        """Find the handler; strip the base path if the proxy has left it."""
         if self._base and f"{request.path}/".startswith(f"{self._base}/"):
             request.path = request.path[len(self._base) :] or "/"
         if _size_of_headers(request) > LARGEST_HEADERS:
@@ -175,6 +175,6 @@ class Site(Application):
 
 
 def _size_of_headers(request: HTTPServerRequest) -> int:
-    """Return about how many bytes the first line and the headers of a request took."""
+    """Return about how many bytes the request line and the headers took."""
     lines = ((len(name), len(value)) for name, value in request.headers.get_all())
     return len(request.uri or "") + sum(name + value + 4 for name, value in lines)

@@ -1,4 +1,4 @@
-"""The spans of time that people turn over on the page: a day, a year, from one day to another."""
+"""The spans of time to browse on the history page: a day, a year, from one day to another."""
 
 from datetime import date, datetime, time, timedelta
 from typing import Literal, get_args
@@ -10,7 +10,7 @@ from esquirell.services.history import View
 Length = Literal["day", "week", "month", "year", "all", "range"]
 LENGTHS: tuple[Length, ...] = get_args(Length)
 
-# What each may be divided into; the first one is what is shown unless somebody chooses.
+# The steps of each; the first one is the default.
 ENERGY_VIEWS: dict[Length, tuple[View, ...]] = {
     "day": ("hour", "quarter"),
     "week": ("day", "hour", "quarter"),
@@ -27,18 +27,18 @@ CURVE_VIEWS: dict[Length, tuple[View, ...]] = {
     "all": ("month", "year"),
     "range": ("day", "hour"),
 }
-# A range of so many days at most is divided otherwise than into days.
+# A range of at most this many days has other steps than days.
 _SHORT_RANGES: tuple[tuple[int, tuple[View, ...], tuple[View, ...]], ...] = (
     (1, ENERGY_VIEWS["day"], CURVE_VIEWS["day"]),
     (14, ("day", "hour"), ("hour", "quarter", "day")),
 )
-# A longer one has whole months, by which it is divided.
+# A longer range is extended to whole months, and divided by them.
 _LONGEST_BY_DAY = 366
 _LONGEST = timedelta(days=30 * 365)
 _FIRST = date(2000, 1, 1)
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
-# So many days are as many weeks as a year has, so that weekdays are compared with their like.
+# A year of whole weeks, so that equal weekdays are compared.
 _YEAR_OF_WEEKS = timedelta(days=364)
 
 
@@ -52,7 +52,7 @@ class Span:
 
     @classmethod
     def around(cls, length: Length, day: date) -> "Span":
-        """Return the span of a length that a day lies in."""
+        """Return the span of a length that contains a day."""
         match length:
             case "day":
                 return cls(length, day, day + timedelta(days=1))
@@ -79,22 +79,22 @@ class Span:
 
     @property
     def days(self) -> int:
-        """How many days it has."""
+        """The number of days."""
         return (self.end - self.first).days
 
     @property
     def last(self) -> date:
-        """Its last day."""
+        """The last day."""
         return self.end - timedelta(days=1)
 
     @property
     def energy_views(self) -> tuple[View, ...]:
-        """What energies are shown by, the usual first."""
+        """The steps for energies, the default first."""
         return self._views[0]
 
     @property
     def curve_views(self) -> tuple[View, ...]:
-        """What curves are shown by, the usual first."""
+        """The steps for curves, the default first."""
         return self._views[1]
 
     @property
@@ -123,7 +123,7 @@ class Span:
 
     @property
     def year_before(self) -> "Span":
-        """The same span a year ago; of a week the one with the same weekdays."""
+        """The same span a year ago; for a week, the one with the same weekdays."""
         if self.length == "week":
             return Span.around("week", self.first - _YEAR_OF_WEEKS)
         if self.length == "range":
@@ -131,12 +131,12 @@ class Span:
         return Span.around(self.length, _a_year_before(self.first))
 
     def moments(self, zone: str) -> tuple[datetime, datetime]:
-        """Return when it begins and ends in a time zone."""
+        """Return the start and the end in a time zone."""
         return _midnight(self.first, zone), _midnight(self.end, zone)
 
 
 def _a_year_before(day: date) -> date:
-    # A 29th of February has no like.
+    # The 29th of February becomes the 28th.
     number = min(day.day, 28) if day.month == 2 else day.day  # noqa: PLR2004 - February
     return day.replace(year=day.year - 1, day=number)
 

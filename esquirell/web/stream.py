@@ -1,4 +1,4 @@
-"""Pages that are live: what changes on them, as server-sent events."""
+"""Live pages: changes as server-sent events."""
 
 import asyncio
 from contextlib import suppress
@@ -12,22 +12,22 @@ from esquirell.web.json_text import encode
 from esquirell.web.live import News
 from esquirell.web.overview import House
 
-# Readings that come in one go are told in one go.
+# Readings that arrive together are sent together.
 GATHER_S = 0.15
-# Whoever takes nothing in for so long has gone, or sleeps: others may watch in its place.
+# A browser that reads nothing for this long has gone, or sleeps: its place is freed.
 STALLED_S = 60.0
 
 
 class EventStream(Handler):
-    """Sends events as long as the other side listens."""
+    """Sends events while the browser is connected."""
 
     _following: "asyncio.Future[None] | None" = None
     _has_gone = False
 
     async def get(self, *_path: str) -> None:
-        """Stream them."""
+        """Stream events."""
         self.set_header("Content-Type", "text/event-stream")
-        # Proxies are neither to collect it nor to compress it; a compressor of our own would
+        # Proxies must neither buffer nor compress it; a compressor of our own would
         # take a quarter of a MiB for each stream.
         self.set_header("X-Accel-Buffering", "no")
         self.set_header("Cache-Control", "no-store, no-transform")
@@ -52,11 +52,11 @@ class EventStream(Handler):
             self._following.cancel()
 
     async def follow(self, queue: "asyncio.Queue[News]") -> None:
-        """Send what is new; raises StreamClosedError when the other side goes."""
+        """Send events. Raises StreamClosedError when the connection is closed."""
         raise NotImplementedError
 
     async def send(self, news: bytes) -> None:
-        """Send news. Raises StreamClosedError when the other side does not take them in."""
+        """Send data. Raises StreamClosedError when the browser does not read it."""
         self.write(news)
         try:
             await asyncio.wait_for(self.flush(), STALLED_S)
@@ -69,11 +69,11 @@ class Stream(EventStream):
     """Sends texts by the names of their places."""
 
     def shown(self, house: House) -> dict[str, Any]:
-        """Return everything that the page shows and that may change, by place."""
+        """Return all values of the page that may change, by place."""
         raise NotImplementedError
 
     async def follow(self, queue: "asyncio.Queue[News]") -> None:
-        """Send what differs from what was sent before; without news an empty sign of life."""
+        """Send the values that have changed; when nothing is new, an empty keep-alive event."""
         loop = asyncio.get_running_loop()
         known: dict[str, Any] = {}
         news: list[News] = []
@@ -96,7 +96,7 @@ class Stream(EventStream):
 
 
 async def _gathered(queue: "asyncio.Queue[News]", limit_s: float) -> list[News]:
-    """Wait for what is new; return what comes together."""
+    """Wait for readings or events; return those that arrive together."""
     news: list[News] = []
     with suppress(TimeoutError):
         news.append(await asyncio.wait_for(queue.get(), limit_s))

@@ -1,4 +1,4 @@
-"""Tables of what a picture shows, with sums."""
+"""The tables below charts, with sums."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,7 +11,7 @@ from esquirell.services.costs import CostRow
 from esquirell.web.formats import NOTHING, Formats
 from esquirell.web.texts import Texts
 
-# More columns than these don't fit; more rows nobody reads.
+# More columns don't fit; more rows are not readable.
 _MOST_COLUMNS = 5
 _MOST_ROWS = 400
 _PARTS = ("min", "mean", "max")
@@ -28,7 +28,7 @@ class Line:
 
 @record
 class Table:
-    """A table; the last line sums the others up, and is shown above the picture if it `leads`."""
+    """A table; the last line holds the sums, and is shown above the chart if it `leads`."""
 
     heading: str
     columns: Sequence[str]
@@ -38,7 +38,7 @@ class Table:
 
 
 def by_period(figure: Figure, words: Words, texts: Texts, formats: Formats) -> Table | None:
-    """Return a line per period; None where there are too many, or readings one by one."""
+    """Return a line per period; None if there are too many, or for raw readings."""
     axis = figure.axis
     numbers = sorted({number for one in figure.series for number in one.points})
     if not isinstance(axis, Periods) or not 0 < len(numbers) <= _MOST_ROWS:
@@ -64,7 +64,7 @@ def by_period(figure: Figure, words: Words, texts: Texts, formats: Formats) -> T
 def of_costs(
     rows: Sequence[CostRow], axis: Periods, words: Words, texts: Texts, formats: Formats
 ) -> Table:
-    """Return what each period of one meter cost, with what it is made of."""
+    """Return the cost of each period for one meter, with its components."""
     currency = rows[0].tariff.currency
     columns = [texts(f"cost.{name}") for name in _COSTS]
     lines = [
@@ -82,7 +82,7 @@ _COSTS = ("imported", "bought", "sold", "fee", "total")
 
 
 def _of_cost(cost: Cost, formats: Formats, currency: str = "") -> list[str]:
-    """Return the cells of a cost, with their units if a currency is given."""
+    """Return the cells of a cost, with units if a currency is given."""
     amounts = [float(one) for one in (cost.bought, cost.sold, cost.fee, cost.total)]
     energy = float(cost.energy_import)
     if currency:
@@ -93,9 +93,9 @@ def _of_cost(cost: Cost, formats: Formats, currency: str = "") -> list[str]:
 def by_meter(
     figure: Figure, texts: Texts, formats: Formats, title: Callable[[str], str]
 ) -> Table | None:
-    """Return a line per meter with its sums, or per curve its lowest, mean and highest value.
+    """Return a line per meter with its sums, or per curve its minimum, mean and maximum.
 
-    `title` names a meter for people.
+    `title` returns the label of a meter.
     """
     shown = [one for one in figure.series if one.points]
     name = texts("history.name")
@@ -106,7 +106,7 @@ def by_meter(
         return Table(name, [texts(f"figure.{part}") for part in _PARTS], lines)
     places = {(one.meter, one.key): one for one in shown}
     if len(places) < len(shown):
-        # The same of a year ago stands beside it.
+        # The same of a year ago is next to it.
         return Table(
             name,
             [texts("history.sum")],
@@ -122,7 +122,7 @@ def _of_meters(
     formats: Formats,
     title: Callable[[str], str],
 ) -> Table:
-    """Return a line per meter and a column per key; meters below another are in its sum."""
+    """Return a line per meter and a column per key; submeters are contained in the sum above."""
     meters, keys = (list(dict.fromkeys(parts)) for parts in zip(*places, strict=True))
     columns = [formats.label(key) if key else texts("history.sum") for key in keys]
     lines = []
@@ -152,10 +152,10 @@ def _number(value: float, figure: Figure, formats: Formats) -> str:
 
 
 def shares(figure: Figure, texts: Texts, formats: Formats, *, exports: bool) -> Table | None:
-    """Return what the series below the first one are of it, and what is left of it.
+    """Return the share of each series in the first one, and the rest.
 
-    Where the first one `exports`, those below can use more than it imports: what is produced
-    on the spot.
+    If the first one `exports`, the others can use more than it imports: energy produced on
+    the spot.
     """
     whole, parts = _total(figure.series[0]), figure.series[1:]
     if not whole:
@@ -204,7 +204,7 @@ def _cells(one: Series, number: int, figure: Figure, formats: Formats) -> list[s
 
 
 def _sums(one: Series, figure: Figure, formats: Formats) -> list[str]:
-    """Return what stands below the columns of a series."""
+    """Return the sums below the columns of a series."""
     if figure.kind == "bars":
         total = _total(one) if one.points else None
         return [formats.with_unit(total, figure.unit, figure.decimals)]
@@ -214,7 +214,7 @@ def _sums(one: Series, figure: Figure, formats: Formats) -> list[str]:
 
 
 def _range(one: Series, figure: Figure, formats: Formats) -> list[str]:
-    """Return the lowest, the mean and the highest value of a series."""
+    """Return the minimum, mean and maximum of a series."""
     low = min((point.low for point in one.points.values()), default=None)
     high = max((point.high for point in one.points.values()), default=None)
     ends = [formats.with_unit(value, figure.unit, figure.decimals) for value in (low, high)]

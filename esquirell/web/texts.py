@@ -1,4 +1,4 @@
-"""Texts of the page: one catalogue per language, English for what another one lacks."""
+"""The texts of the page: one catalogue per language, with English as the fallback."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -18,11 +18,11 @@ class Texts:
         self._texts = texts
 
     def with_own(self, own: Mapping[str, str]) -> dict[str, str]:
-        """Return these texts with those of another language in their place."""
+        """Return these texts, overridden by those of another language."""
         return {**self._texts, **own}
 
     def __call__(self, key: str, **values: object) -> str:
-        """Return a text. Raises KeyError when there is none: a test finds every key."""
+        """Return a text. Raises KeyError for an unknown key."""
         text = self._texts[key]
         return text.format(**values) if values else text
 
@@ -31,11 +31,11 @@ class Texts:
         return self(f"{key}.{'one' if count == 1 else 'other'}", count=count)
 
     def has(self, key: str) -> bool:
-        """Whether there is a text."""
+        """Whether there is a text for the key."""
         return key in self._texts
 
     def get(self, key: str, default: str) -> str:
-        """Return a text, or what is shown in its place where a program gave the key."""
+        """Return a text, or the default for an unknown key."""
         return self._texts.get(key, default)
 
 
@@ -54,7 +54,7 @@ def texts_of(language: str) -> Texts:
 
 
 def best_language(accept_language: str) -> str:
-    """Choose a language by what a browser accepts (RFC 9110, section 12.5.4)."""
+    """Choose a language by the Accept-Language header (RFC 9110, section 12.5.4)."""
     wanted = sorted(_ranges(accept_language), key=lambda one: -one[1])
     for name, weight in wanted:
         primary = name.partition("-")[0]

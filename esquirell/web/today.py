@@ -1,8 +1,8 @@
-"""What each meter has used since midnight, followed from reading to reading.
+"""Today's energy of each meter, updated with each reading.
 
-The statistics say what the day brought up to the last stored reading; what the same counters have
-counted since then is added, so that energy and cost move together with the power. The statistics
-are worked up beside the page: a page waits for them only for a moment.
+The statistics give the day up to the last stored reading; what the same counters have counted
+since then is added, so that energy and cost move together with the power. Statistics are
+computed outside the page's threads: a page waits only a moment for them.
 """
 
 import logging
@@ -32,7 +32,7 @@ ENERGIES = ("energy_import", "energy_export", "energy_generated")
 
 @record
 class Today:
-    """The energies of the day so far, in kWh, and what they cost; None where it is not known."""
+    """The energies of the day so far, in kWh, and their cost; None where unknown."""
 
     imported: float | None = None
     exported: float | None = None
@@ -43,7 +43,7 @@ class Today:
 
 @record
 class Base:
-    """What a day had brought when the counters stood at `sums` (kWh), and what a kWh costs now."""
+    """The day's energy when the counters stood at `sums` (kWh), and the present price of a kWh."""
 
     today: Today
     sums: Mapping[str, float] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Base:
         )
 
     def _since(self, reading: Reading | None, key: str) -> float:
-        """Return the kWh that were counted since; a counter that is unknown has counted nothing."""
+        """Return the kWh counted since; 0 for a counter that is unknown."""
         counted = total_of(reading.values, key) if reading else None
         known = self.sums.get(key)
         return 0.0 if counted is None or known is None else max(0.0, counted - known)
@@ -74,9 +74,9 @@ class Base:
 
 
 class DaySoFar:
-    """Knows what the day has brought; `changed` is called when the statistics say more.
+    """Keeps today's energies; `changed` is called when the statistics have news.
 
-    Worked up once a minute at most, and only while somebody looks.
+    They are computed at most once a minute, and only while a page is open.
     """
 
     def __init__(self, runtime: Runtime, work: Executor, changed: Callable[[], None]) -> None:
@@ -92,25 +92,25 @@ class DaySoFar:
 
     @property
     def is_over(self) -> bool:
-        """Whether the day that is known has ended."""
+        """Whether the known day has ended."""
         return datetime.now(UTC) >= self._ends_at
 
     def look(
         self, names: Sequence[str], readings: Mapping[str, Reading], patience_s: float
     ) -> dict[str, Today]:
-        """Return the day of each meter, after waiting for news of it for some seconds at most."""
+        """Return the day of each meter, after waiting at most some seconds for news."""
         if running := self._begin(names):
             wait([running], patience_s)
         return self.known(names, readings)
 
     def known(self, names: Sequence[str], readings: Mapping[str, Reading]) -> dict[str, Today]:
-        """Return what is known of the day of each meter; waits for nothing."""
+        """Return what is known about the day of each meter, without waiting."""
         bases = {} if self.is_over else self._bases
         nothing = Base(Today())
         return {name: bases.get(name, nothing).at(readings.get(name)) for name in names}
 
     def _begin(self, names: Sequence[str]) -> Future[None] | None:
-        """Start computing the day if it is due; return the work, also if it runs already."""
+        """Start the computation if it is due; return it, also if it was running already."""
         with self._lock:
             age = datetime.now(UTC) - self._worked_up_at
             known = self._bases.keys() >= set(names) and not self.is_over
@@ -124,18 +124,18 @@ class DaySoFar:
         try:
             self._work_up(names)
         except EsquirellError as error:
-            # The next caller learns why the database can't be read, and has it tried again.
-            log.debug("what the day has brought is not known: %s", error)
+            # The next caller gets the error of the database, and tries again.
+            log.debug("the energy of today is unknown: %s", error)
             return
         self._changed()
 
     def _work_up(self, names: Sequence[str]) -> None:
-        """Take over what the statistics say. Raises UnavailableError."""
+        """Update from the statistics. Raises UnavailableError."""
         now = datetime.now(UTC)
         midnight = self._calendar.floor(now, "day")
         storage = self._runtime.storage
         storage.statistics.rollup(meters=names)
-        # Read afterwards: what was stored meanwhile is in neither, and comes a minute later.
+        # Read afterwards: readings stored meanwhile are in neither, and follow a minute later.
         sums = {name: _sums(reading) for name, reading in storage.readings.latest().items()}
         wanted = Periods("day", midnight, now, None)
         days = {day.meter: day.values for day in storage.periods.query(names, wanted)}
@@ -155,7 +155,7 @@ class DaySoFar:
     def _costs(
         self, names: Sequence[str], span: tuple[datetime, datetime]
     ) -> dict[str, tuple[float, str]]:
-        """Return what the day of each meter that has a tariff cost, and in which currency."""
+        """Return the cost of the day for each meter with a tariff, and its currency."""
         costs = self._runtime.storage.costs
         billed = [name for name in names if costs.tariff_of(name)]
         if not billed:

@@ -1,6 +1,6 @@
-"""Tokens for programs: each is shown once and kept as a hash.
+"""Tokens for programs: each is shown once and stored as a hash.
 
-This module is loaded by short commands, too: it must not need Tornado.
+Short commands load this module, too: it must not need Tornado.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ MOST = 100
 
 @record
 class Token:
-    """What is kept of a token: SHA-256 of its random text, and what it may do."""
+    """The stored part of a token: SHA-256 of its random text, and its rights."""
 
     name: str
     sha256: str
@@ -51,13 +51,15 @@ class Tokens:
         return sorted(self._tokens.values(), key=lambda token: token.name)
 
     def add(self, name: str, *, write: bool) -> str:
-        """Create a token; return its text, which is nowhere else.
+        """Create a token; return its text, which is not stored.
 
-        Raises CommandError for a name that can't be used.
+        Raises CommandError for an invalid name.
         """
         self._refresh()
         if not name or len(name) > LONGEST_NAME or not name.isprintable():
-            raise CommandError("invalid_payload", "a token's name has 1 to 64 printable characters")
+            raise CommandError(
+                "invalid_payload", "a token's name must have 1 to 64 printable characters"
+            )
         if name in self._tokens:
             raise CommandError("already_exists", f"there is a token {name!r} already")
         if len(self._tokens) >= MOST:
@@ -67,10 +69,10 @@ class Tokens:
         return text
 
     def remove(self, name: str) -> None:
-        """Remove a token. Raises CommandError when there is none of this name."""
+        """Remove a token. Raises CommandError if there is none of this name."""
         self._refresh()
         if name not in self._tokens:
-            known = ", ".join(sorted(self._tokens)) or "there is none"
+            known = ", ".join(sorted(self._tokens)) or "none"
             raise CommandError("invalid_payload", f"there is no token {name!r}; known: {known}")
         self._save({key: token for key, token in self._tokens.items() if key != name})
 
@@ -99,7 +101,7 @@ class Tokens:
             kept = json.loads(self._file.read_bytes())
             return {one["name"]: Token(**one) for one in kept}
         except (IsADirectoryError, ValueError, TypeError, KeyError):
-            private_files.set_aside(self._file, "no token is accepted: create them anew")
+            private_files.set_aside(self._file, "create all tokens again")
             return {}
         except OSError as error:
             raise DiskError(f"{self._file} can't be read: {error.strerror}") from error

@@ -73,7 +73,7 @@ REFUSED = [
     (f"{SCHEDULE}every = 9\nargs = {{ depth = 1 }}", "args of fetch_and_save_energy_data"),
     (f'{SCHEDULE}cron = "99 * * * *"', "is not valid"),
     ('mqtt.tls = true\nmqtt.ca_file = "esquirell.toml"', "ca_file"),
-    ('mqtt.base_topic = "a\\tb"', "base_topic may hold only printable"),
+    ('mqtt.base_topic = "a\\tb"', "base_topic may contain only printable"),
     ('mqtt.host = "mqtt://host"', "host must be a name"),
 ]
 

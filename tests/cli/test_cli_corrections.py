@@ -117,7 +117,7 @@ def test_the_offset_of_a_counter_is_forgotten() -> None:
         (
             f"{RESTAMP} main --until 1980-01-01 --to 2026-11-22T12:30",
             1,
-            "has a reading of 2026-11-22 11:30:00 UTC already",
+            "has a reading at 2026-11-22 11:30:00 UTC",
         ),
         ("meters counter main", 2, "--reset or --undo"),
         ("meters counter main --undo", 1, "nothing to undo for main"),

@@ -49,7 +49,7 @@ def test_a_meter_that_hangs_up(home: Home) -> None:
         ),
         (
             {"protocol": 'protocol = "3.3"'},
-            "does not speak protocol 3.3 but 3.4",
+            "speaks protocol 3.4, not 3.3",
             'protocol = "3.4"',
         ),
     ],

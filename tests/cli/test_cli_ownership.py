@@ -74,7 +74,7 @@ def test_an_ordinary_user_is_told_whose_it_is(
     assert "✗ state directory" in checked.out
     for said in shown:
         assert "meters that were added in" in said.err + said.out
-        assert "are left out, as this user may not look into it" in said.err + said.out
+        assert "are left out, as this user may not read it" in said.err + said.out
 
 
 def test_a_folder_of_ones_own_is_left_alone(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_meter_that_the_cloud_does_not_list_is_reported(home: Home, server: Tu
     configure(home, server, meter(), meter("garage"))
     said = esquirell("meters", "sync")
     assert said.code == 1
-    assert "esquirell: garage: the Tuya cloud refuses (code 1106)" in said.err
+    assert "esquirell: garage: the Tuya cloud refuses the request (code 1106)" in said.err
     assert load(home.config, {}).meters[0].local_key.get_secret_value() == NEW_KEY
 
 

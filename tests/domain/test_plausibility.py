@@ -137,12 +137,12 @@ def test_zeros_beside_a_power_are_not_measured() -> None:
 
 def test_a_doubt_is_reported_when_it_holds_and_dropped_when_it_is_gone() -> None:
     bad, good = look({"voltage": 2300.0}), look({"voltage": 230.0})
-    assert not repeated(*[bad] * (ENOUGH - 1))["range voltage"].told
+    assert not repeated(*[bad] * (ENOUGH - 1))["range voltage"].confirmed
     told = [bad] * ENOUGH
-    assert repeated(*told)["range voltage"].told
-    assert repeated(*told, *[good] * (ENOUGH - 1))["range voltage"].told
+    assert repeated(*told)["range voltage"].confirmed
+    assert repeated(*told, *[good] * (ENOUGH - 1))["range voltage"].confirmed
     assert repeated(*told, *[good] * ENOUGH) == {}
-    assert repeated(*told, [])["range voltage"].told
+    assert repeated(*told, [])["range voltage"].confirmed
 
 
 def test_single_oddities_never_add_up() -> None:

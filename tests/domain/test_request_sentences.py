@@ -11,7 +11,7 @@ from esquirell.domain.schedule import Schedule
     ("payload", "says"),
     [
         ({}, "name: is missing"),
-        ({"name": "A b", "every": 5}, "name: may hold only a-z, 0-9, _ and -"),
+        ({"name": "A b", "every": 5}, "name: may contain only a-z, 0-9, _ and -"),
         ({"name": "x" * 65, "every": 5}, "name: may have at most 64 characters"),
         ({"name": "a", "every": 0}, "every: must be at least 1"),
         ({"name": "a", "every": "often"}, "every: must be a whole number"),

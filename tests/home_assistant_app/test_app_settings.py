@@ -132,7 +132,7 @@ def test_what_the_file_says_of_redis_and_page_stays(folder: Folder) -> None:
         ({"mqtt_port": True}, "option mqtt_port must be a number, not true or false"),
         ({"page_port": 8155}, "option page_port needs page_password"),
         ({"page_port": 8155, "page_password": "short"}, "option page_password must"),
-        ({"colour": "red"}, "option colour is none of this app"),
+        ({"colour": "red"}, "option colour is unknown to this version"),
     ],
 )
 def test_a_refused_option_is_named(folder: Folder, options: dict[str, Any], sentence: str) -> None:

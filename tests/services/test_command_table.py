@@ -10,7 +10,7 @@ from support.commanding import Bench, from_file
 
 from esquirell.domain.command import Answer, Request, Source
 from esquirell.domain.errors import CommandError
-from esquirell.domain.requests import Named, Payload
+from esquirell.domain.requests import NamePayload, Payload
 from esquirell.services import command_table
 from esquirell.services.command_table import (
     COMMANDS,
@@ -51,7 +51,7 @@ OUTCOMES: Mapping[str, Any] = {
 }
 
 
-class WithSecret(Named):
+class WithSecret(NamePayload):
     local_key: SecretStr | None = None
 
 

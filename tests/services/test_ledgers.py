@@ -96,7 +96,7 @@ class Damaged(ReadingStore):
 
     def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
         if "garage" in names:
-            raise UnreadableError("garage", "what is stored of garage is damaged")
+            raise UnreadableError("garage", "the stored counters of garage are damaged")
         return super().ledgers(names)
 
 
@@ -109,7 +109,9 @@ def test_a_damaged_ledger_holds_up_no_other_meter_and_is_said_once(
         assert process.ledgers.prepare(["garage", "main"])
     assert process.ledgers.prepare(["garage"])
     assert process.ledgers.unknown(["garage", "main"]) == {"garage"}
-    assert [one.getMessage() for one in caplog.records] == ["what is stored of garage is damaged"]
+    assert [one.getMessage() for one in caplog.records] == [
+        "the stored counters of garage are damaged"
+    ]
     store.away = True
     assert not process.ledgers.prepare(["garage", "main"])
 

@@ -136,7 +136,7 @@ def test_what_names_a_damaged_one_holds_up_nothing(folder: ConfigurationFolder) 
 
 def test_a_file_in_place_of_the_folder_is_an_error(folder: ConfigurationFolder) -> None:
     folder.put("data/meters", "")
-    assert folder.refusal(METER) == "data/meters is a file: remove it, meters are in a folder"
+    assert folder.refusal(METER) == "data/meters must be a folder: remove the file of this name"
 
 
 def test_variables_win_over_them(folder: ConfigurationFolder) -> None:
@@ -183,7 +183,7 @@ def test_one_that_others_need_is_not_removed(
 ) -> None:
     files.put("barn", {"device_id": "bfbarn", "local_key": KEY})
     files.put("shed", {"device_id": "bfshed", "local_key": KEY, "upstream": "barn"})
-    with pytest.raises(ConfigError, match="upstream names barn, which is no configured meter"):
+    with pytest.raises(ConfigError, match="upstream names barn, which is not a configured meter"):
         files.remove("barn")
     files.remove("shed")
     files.remove("barn")

@@ -241,7 +241,7 @@ def test_a_list_that_describes_nothing_says_how_to_go_on(folder: ConfigurationFo
     file = folder.put("devices.json", json.dumps([{"name": "Plug", "id": "bf01", "key": KEY}]))
     found = read_devices(file)
     assert found.meters == ()
-    assert found.left_out == (("Plug", "the list says nothing of its product or datapoints"),)
+    assert found.left_out == (("Plug", "the list does not describe its product or datapoints"),)
 
 
 def test_of_two_entries_with_one_id_the_later_counts(folder: ConfigurationFolder) -> None:

@@ -114,7 +114,7 @@ def test_another_disk_in_its_place_is_not_the_state_directory(
         (errno.EROFS, r"not writable \(Read-only file system\).* mount it for writing"),
         (errno.ENOSPC, "free some space"),
         (errno.EACCES, "the owner of that folder"),
-        (errno.EISDIR, "lock is a folder, where a file belongs: remove it"),
+        (errno.EISDIR, "lock must be a file: remove the folder of this name"),
     ],
 )
 def test_a_file_that_can_not_be_opened_has_a_remedy_that_helps(number: int, said: str) -> None:

@@ -40,7 +40,7 @@ REFUSALS = [
         "[[meters]]\ndevice = 'a'",
         "meters.no. 1: device is not a known key; the nearest known key is device_id",
     ),
-    (METER + METER, "meters.main: this name is given 2 times: it must be unique"),
+    (METER + METER, "meters.main: this name is used 2 times: it must be unique"),
     (
         METER + METER.replace('"main"', '"twin"'),
         "meters.twin: device_id is that of main: a device can be only one meter",
@@ -49,11 +49,11 @@ REFUSALS = [
         METER + "transport = 'cloud'",
         "meters.main: transport needs api_key and api_secret under [cloud]",
     ),
-    ("[cloud]\napi_key = 'a'", "cloud: api_key and api_secret go together: give both or neither"),
+    ("[cloud]\napi_key = 'a'", "cloud: api_key and api_secret must be set together"),
     ("[cloud]\nurl = 'http://a.b'", "cloud: url must start with https:// and name a host"),
     (METER + "gateway = 'bf02'", "meters.main: gateway and cid go together"),
-    (TARIFF + TARIFF, "tariffs.home: this name is given 2 times: it must be unique"),
-    (TARIFF + "meters = ['x']", "tariffs.home: meters names x, which is no configured meter"),
+    (TARIFF + TARIFF, "tariffs.home: this name is used 2 times: it must be unique"),
+    (TARIFF + "meters = ['x']", "tariffs.home: meters names x, which is not a configured meter"),
     (
         TARIFF + "import_prise = 1",
         "tariffs.home: import_prise is not a known key; the nearest known",
@@ -92,7 +92,7 @@ REFUSALS = [
         TARIFF + "windows = [{price = 1}]",
         "tariffs.home: windows no. 1: price is not a known key",
     ),
-    (FETCH + FETCH, "schedules.fetch: this name is given 2 times: it must be unique"),
+    (FETCH + FETCH, "schedules.fetch: this name is used 2 times: it must be unique"),
     ("timezone = 'Europe/Warsow'", "timezone is not an IANA time zone; the nearest one is "),
     ("timezone = 'Europe'", "timezone is not an IANA time zone; the nearest one is "),
     ("timezone = '../etc'", "timezone is not an IANA time zone; the nearest one is "),
@@ -101,7 +101,7 @@ REFUSALS = [
     ("[meters]\nname = 'a'", "meters must be a list of tables: [[meters]] in a file"),
     ("meters = ['a']", "meters must be a list of tables: [[meters]] in a file"),
     ("[[meters]]\nlabel = 'a'", "meters.no. 1: name is missing"),
-    ("[[meters]]\nname = 'Main'", "meters.Main: name may hold only a-z, 0-9, _ and -"),
+    ("[[meters]]\nname = 'Main'", "meters.Main: name may contain only a-z, 0-9, _ and -"),
     ("[[meters]]\nname = 5", "meters.no. 1: name must be text in quotes"),
     (
         METER.replace(KEY, KEY[:-1]),
@@ -145,25 +145,25 @@ REFUSALS = [
     ("[mqtt]\npassword = 5", "mqtt: password must be text in quotes"),
     ("[mqtt]\npassword = 'a'", "mqtt: password needs a username"),
     ("[mqtt]\nbase_topic = ''", "mqtt: base_topic must not be empty"),
-    ("[mqtt]\nbase_topic = 'a/#'", "mqtt: base_topic may hold no + and no #, and may not start "),
-    ("[mqtt]\nbase_topic = '$a'", "mqtt: base_topic may hold no + and no #, and may not start "),
-    ('[mqtt]\nbase_topic = "a\\tb"', "mqtt: base_topic may hold only printable characters"),
+    ("[mqtt]\nbase_topic = 'a/#'", "mqtt: base_topic must not contain + or #, or start "),
+    ("[mqtt]\nbase_topic = '$a'", "mqtt: base_topic must not contain + or #, or start "),
+    ('[mqtt]\nbase_topic = "a\\tb"', "mqtt: base_topic may contain only printable characters"),
     (f"[mqtt]\nbase_topic = '{'a' * 1001}'", "mqtt: base_topic may have at most 1000 bytes"),
     ("[mqtt]\nhost = 'mqtt://host'", "mqtt: host must be a name or an address alone, without "),
     ("[mqtt]\nhost = 'host:1883'", "mqtt: host must hold no port"),
     ("[metrics]\naddress = 'a b'", "metrics: address is not the name or the address of a host"),
-    ("[mqtt]\nbase_topic = 'a/'", "mqtt: base_topic may not start or end with / nor hold an "),
+    ("[mqtt]\nbase_topic = 'a/'", "mqtt: base_topic must not start or end with /, or contain an "),
     (
         "[mqtt]\ndiscovery_prefix = 'a//b'",
-        "mqtt: discovery_prefix may not start or end with / nor hold an empty level",
+        "mqtt: discovery_prefix must not start or end with /, or contain an empty level",
     ),
     (
         "[mqtt]\nca_file = 'ca.pem'",
-        "mqtt: ca_file, cert_file and key_file are of use only with tls = true",
+        "mqtt: ca_file, cert_file and key_file need tls = true",
     ),
     (
         "[mqtt]\ntls = true\ncert_file = 'a.pem'",
-        "mqtt: cert_file and key_file go together: give both or neither",
+        "mqtt: cert_file and key_file must be set together",
     ),
     (
         "[mqtt]\ntls = true\nca_file = 'ca.pem'",
@@ -180,7 +180,7 @@ REFUSALS = [
     ),
     (
         "[database]\nurl = 'sqlite:///meters.db?timeout=5'",
-        "database: url takes no options: write sqlite:/// and a path",
+        "database: url must not have options: write sqlite:/// and a path",
     ),
     (
         "[database]\nurl = 'sqlite:///:memory:'",
@@ -193,7 +193,7 @@ REFUSALS = [
     ("[database]\nurl = 'postgresql+psycopg:///meters'", "database: url must name a host"),
     (
         "[database]\nurl = 'postgresql+psycopg://db/meters?password=geheim'",
-        "database: url must hold no password as an option: give it as password",
+        "database: url must not contain a password as an option: set password instead",
     ),
     ("[database]\nraw_retention = 90", 'database: raw_retention must be a time such as "90d", '),
     ("[database]\nraw_retention = '90'", 'database: raw_retention must be a time such as "90d", '),
@@ -213,7 +213,7 @@ REFUSALS = [
     ("[database]\nurl = 'sqlite:////'", "database: url names /, which is a folder: name a file "),
     (
         "[mqtt]\nbase_topic = 'homeassistant'",
-        "mqtt: base_topic is the discovery_prefix as well: they must differ",
+        "mqtt: base_topic must differ from discovery_prefix",
     ),
     ("[mqtt]\nport = true", "mqtt: port must be a number, not true or false"),
     (METER + "port = true", "meters.main: port must be a number, not true or false"),
@@ -227,19 +227,19 @@ REFUSALS = [
     (f"{'a' * 3000} = 1", f"{'a' * 80}… is not a known key; the nearest known key is "),
     (
         "[redis]\nurl = 'redis://localhost/0?socket_timeout=2'",
-        "redis: url takes no option socket_timeout: leave it out",
+        "redis: url must not have the option socket_timeout: remove it",
     ),
     (
         "[redis]\nurl = 'rediss://localhost?ssl_cert_reqs=none'",
-        "redis: url takes no option ssl",
+        "redis: url must not have the option ssl",
     ),
     (
         "[redis]\nurl = 'redis+sentinel://pi/house?protocol=3'",
-        "redis: url takes no option pr",
+        "redis: url must not have the option pr",
     ),
     (
         "[redis]\nurl = 'unix:///r.sock?health_check_interval=3'",
-        "redis: url takes no option hea",
+        "redis: url must not have the option hea",
     ),
     (
         "[redis]\nurl = 'unix:///r.sock?db=first'",
@@ -251,7 +251,7 @@ REFUSALS = [
     ),
     (
         "[redis]\nca_file = 'ca.pem'",
-        "redis: ca_file is of use only with a url that starts with rediss://",
+        "redis: ca_file needs a url that starts with rediss://",
     ),
     (
         "[[schedules]]\nname = 'a'",
@@ -264,7 +264,7 @@ REFUSALS = [
     ),
     (
         METER + "[[schedules]]\nname = 'a'\nevery = 5\nmeters = ['main', 'garge']",
-        "schedules.a: meters names garge, which is no configured meter",
+        "schedules.a: meters names garge, which is not a configured meter",
     ),
     (
         "[[schedules]]\nname = 'a'\ncron = '0 * * * *'\ntimezone = 'Europe/Bonn'",

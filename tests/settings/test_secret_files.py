@@ -108,7 +108,7 @@ def test_a_name_leads_to_no_file_elsewhere(folder: ConfigurationFolder) -> None:
     sentence = folder.refusal(
         "", ESQUIRELL_METERS=meters, CREDENTIALS_DIRECTORY=str(folder.path / "secrets")
     )
-    assert sentence == "ESQUIRELL_METERS: /../../x: name may hold only a-z, 0-9, _ and -"
+    assert sentence == "ESQUIRELL_METERS: /../../x: name may contain only a-z, 0-9, _ and -"
 
 
 @pytest.mark.parametrize("secret", ["$#='(a b", " leading and trailing ", "ąć😀", 'a\\b"c'])
@@ -177,25 +177,28 @@ def test_the_name_of_a_secret_file_has_to_be_text(folder: ConfigurationFolder) -
         (
             INLINE + "password_file = 'pw'\n",
             {},
-            "esquirell.toml: mqtt: password is given together with password_file: give one of them",
+            (
+                "esquirell.toml: mqtt: password is set together with password_file: "
+                "keep only one of them"
+            ),
         ),
         (
             METER + "local_key_file = 'main.key'\n",
             {},
             (
-                "esquirell.toml: meters.main: local_key is given together with local_key_file: "
-                "give one of them"
+                "esquirell.toml: meters.main: local_key is set together with local_key_file: "
+                "keep only one of them"
             ),
         ),
         (
             "",
             {"ESQUIRELL_MQTT__PASSWORD": "a", "ESQUIRELL_MQTT__PASSWORD_FILE": "b"},
-            "ESQUIRELL_MQTT__PASSWORD is given together with password_file: give one of them",
+            "ESQUIRELL_MQTT__PASSWORD is set together with password_file: keep only one of them",
         ),
         (
             "[redis]\nurl = 'redis://:a@localhost'\npassword = 'b'\n",
             {},
-            "esquirell.toml: redis: password is given twice: by itself and in url",
+            "esquirell.toml: redis: password is set twice: as password and in url",
         ),
     ],
 )

@@ -138,7 +138,9 @@ def test_an_hour_among_others_is_put_on_another_day_and_back(
 def test_where_other_readings_are_nothing_is_put(archive: Archive) -> None:
     before = archive.state()
     span = Span("main", MIDNIGHT, MIDNIGHT + HOUR)
-    with pytest.raises(CommandError, match="has a reading of 2026-11-22 00:00:00 UTC already"):
+    with pytest.raises(
+        CommandError, match="has a reading at 2026-11-22 00:00:00 UTC: choose another time"
+    ):
         archive.corrections.restamp(span, lambda first: first + 59 * MINUTE)
     assert archive.state() == before
 

@@ -14,6 +14,7 @@ from esquirell.domain.reading import Ledger, MeterStatus, Reading
 from esquirell.services.ledgers import Ledgers
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.care import forget
+from esquirell.storage.meters import to_ledger, to_state
 from esquirell.storage.readings import Readings
 
 
@@ -29,6 +30,13 @@ def test_a_ledger_comes_back_as_it_was(house: House) -> None:
     house.count([10_000, 0, 10_010])
     (stored,) = Readings(house.database).ledgers(["main", "unknown"]).values()
     assert stored.counters["energy_import"].total == 100.1
+
+
+def test_a_confirmed_doubt_of_an_earlier_build_stays_confirmed() -> None:
+    doubt = {"sentence": "voltage is too high", "failures": 5, "told": True}
+    ledger = to_ledger({"at": START.isoformat(), "doubts": {"range voltage": doubt}})
+    assert ledger.doubts["range voltage"].confirmed
+    assert to_ledger(to_state(ledger)) == ledger
 
 
 def test_a_ledger_is_stored_with_its_reading_or_not_at_all(database: Database) -> None:
@@ -73,7 +81,7 @@ def test_a_damaged_ledger_is_named_and_keeps_no_reading_from_being_stored(
     readings.add([reading_with(ledger_at(0))], {})
     with database.write() as connection:
         connection.execute(text("""UPDATE ledger SET state = '{"at": "never"}'"""))
-    with pytest.raises(UnavailableError, match="the counters of main can't be read"):
+    with pytest.raises(UnavailableError, match="the stored counters of main can't be read"):
         readings.ledgers(["main"])
     readings.add([reading_with(ledger_at(1))], {})
     assert readings.ledgers(["main"])["main"].at == START + SECOND
@@ -96,7 +104,7 @@ def test_a_damaged_ledger_holds_back_the_counters_of_its_meter_alone(
     for _ in range(2):
         assert ledgers.prepare(["main", "other", "third"])
     assert ledgers.unknown(["main", "other", "third"]) == {"main", "third"}
-    assert caplog.text.count("the counters of main can't be read") == 1
+    assert caplog.text.count("the stored counters of main can't be read") == 1
 
 
 def test_a_number_that_no_database_holds_is_to_blame_itself(database: Database) -> None:

@@ -14,7 +14,7 @@ from esquirell.runtime.storage import Storage
 from esquirell.settings import Settings
 from esquirell.storage.maintenance.migrate import upgrade
 from esquirell.web.formats import NARROW_SPACE
-from esquirell.web.history import HistoryView, Part
+from esquirell.web.history import HistoryView, Section
 from esquirell.web.selection import RecordedMeters, Selection, select
 from esquirell.web.tables import Table
 from esquirell.web.texts import DEFAULT, texts_of
@@ -81,11 +81,11 @@ def _values(hours: float) -> dict[str, dict[str, float]]:
     }
 
 
-def parts(storage: Storage, query: str) -> list[Part]:
-    return HistoryView(storage, RECORDED, chosen(query), TEXTS).parts()
+def sections(storage: Storage, query: str) -> list[Section]:
+    return HistoryView(storage, RECORDED, chosen(query), TEXTS).sections()
 
 
-def table(part: Part) -> Table:
+def table(part: Section) -> Table:
     assert part.table
     return part.table
 

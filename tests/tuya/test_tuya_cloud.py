@@ -100,7 +100,7 @@ def test_a_token_that_is_never_accepted_ends_in_an_error(
     server: TuyaCloud, tmp_path: Path, code: int
 ) -> None:
     server.failures[DETAILS] = failure(code, "token invalid")
-    assert "tokens that it does not accept" in failed(a_cloud(server.url, tmp_path))
+    assert "refuses its own token" in failed(a_cloud(server.url, tmp_path))
     assert server.asked[DETAILS] == 2
 
 
@@ -137,7 +137,7 @@ def test_old_values_of_a_device_that_is_offline_are_no_reading(tmp_path: Path) -
 
 def test_a_device_without_any_value_is_reported(tmp_path: Path) -> None:
     with TuyaCloud(device(status=[])) as server:
-        assert "has no values of main" in failed(a_cloud(server.url, tmp_path))
+        assert "has no values for main" in failed(a_cloud(server.url, tmp_path))
 
 
 @pytest.mark.parametrize(

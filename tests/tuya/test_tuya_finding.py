@@ -116,7 +116,7 @@ def test_a_port_that_another_program_has_for_itself_is_named(ports: Ports) -> No
         taken = int(selfish.getsockname()[1])
         with Listener(Ports(taken, ports.encrypted, ports.app)) as listening:
             assert list(listening.blocked) == [taken]
-            assert f"UDP {taken} can't be listened on (Address already in use)" in listening.trouble
+            assert f"UDP {taken} can't be opened (Address already in use)" in listening.trouble
         with pytest.raises(UnavailableError, match=f"{taken}"), Listener(Ports(*[taken] * 3)):
             pass
 
@@ -166,7 +166,7 @@ def test_a_search_ends_when_the_program_does(finder: Finder) -> None:
         searching = pool.submit(finder.find, an_auto_meter())
         eventually(searching.running)
         finder.stop()
-        with pytest.raises(MeterUnreachableError, match="esquirell is being stopped"):
+        with pytest.raises(MeterUnreachableError, match="esquirell is stopping"):
             searching.result(timeout=LONG_S)
 
 

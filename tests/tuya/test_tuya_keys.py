@@ -68,7 +68,10 @@ def test_a_key_that_is_no_news_changes_nothing(tmp_path: Path, listed: str) -> N
 def test_a_cloud_that_refuses_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with TuyaCloud() as server:
         assert refuse_thrice(transport(server, tmp_path)) == [True, True, True]
-    assert "can't be asked for: the Tuya cloud refuses (code 1106)" in caplog.text
+    assert (
+        "can't be fetched from the cloud: the Tuya cloud refuses the request (code 1106)"
+        in caplog.text
+    )
     assert OTHER_KEY not in caplog.text
 
 

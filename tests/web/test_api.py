@@ -245,8 +245,8 @@ def test_the_description_is_valid_and_its_parameters_are_those_that_count(reader
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("/meters?x=1", "x: is not known here; it has no parameters"),
-        ("/log?lst=1", "lst: is not known here; did you mean last? it has last"),
+        ("/meters?x=1", "x: is not known here; there are no parameters"),
+        ("/log?lst=1", "lst: is not known here; did you mean last? known: last"),
         ("/readings?since=1h&since=2h", "since: may be given only once"),
         (
             "/readings?until=soon",

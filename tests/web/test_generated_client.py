@@ -19,7 +19,7 @@ from esquirell_client import AuthenticatedClient
 from esquirell_client.api.default import (
     fetch, get_health, list_log, list_meters, list_readings, schedule_set, schedule_run
 )
-from esquirell_client.models import Error, Meters, Named, ScheduleChange
+from esquirell_client.models import Error, Meters, NamePayload, ScheduleChange
 
 client = AuthenticatedClient(base_url=sys.argv[1], token=sys.argv[2])
 told = {"meters": [one.name for one in list_meters.sync(client=client)]}
@@ -31,7 +31,7 @@ ended = fetch.sync(client=client, body=Meters(meters=["main"]))
 told["fetch"] = ended.data.meters["main"].status
 changed = schedule_set.sync(client=client, body=ScheduleChange(name="fetch", every=2))
 told["every"] = changed.data.every
-refused = schedule_run.sync_detailed(client=client, body=Named(name="nobody"))
+refused = schedule_run.sync_detailed(client=client, body=NamePayload(name="nobody"))
 told["refused"] = [int(refused.status_code), isinstance(refused.parsed, Error), refused.parsed.code]
 told["log"] = [one.command for one in list_log.sync(client=client, last=2)]
 print(json.dumps(told))

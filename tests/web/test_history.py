@@ -6,7 +6,7 @@ from datetime import date
 from html import unescape
 
 import pytest
-from support.past_house import LABEL, RECORDED, TEXTS, WARSAW, chosen, figures_of, parts, table
+from support.past_house import LABEL, RECORDED, TEXTS, WARSAW, chosen, figures_of, sections, table
 
 from esquirell.plots.axes import Frame, Periods
 from esquirell.plots.figure import Point
@@ -18,7 +18,7 @@ from esquirell.web.tables import by_meter, shares
 
 
 def test_energy_of_a_day_of_25_hours(storage: Storage) -> None:
-    energy, _ = parts(storage, "at=2026-10-25")
+    energy, _ = sections(storage, "at=2026-10-25")
     assert energy.title == "Energy per hour"
     assert isinstance(energy.figure.axis, Periods)
     assert energy.figure.axis.count == 25
@@ -32,7 +32,7 @@ def test_energy_of_a_day_of_25_hours(storage: Storage) -> None:
 
 
 def test_what_the_meters_below_do_not_explain(storage: Storage) -> None:
-    _, explained = parts(storage, "span=month&at=2026-10-25")
+    _, explained = sections(storage, "span=month&at=2026-10-25")
     assert explained.title == f"Breakdown of {LABEL}"
     assert explained.figure.stacked
     names = [one.name for one in explained.figure.series]
@@ -50,7 +50,7 @@ def test_what_the_meters_below_do_not_explain(storage: Storage) -> None:
 
 
 def test_what_a_house_produces_is_not_called_untracked(storage: Storage) -> None:
-    _, explained = parts(storage, "span=month&at=2026-10-25")
+    _, explained = sections(storage, "span=month&at=2026-10-25")
     *below, main = explained.figure.series
     used = [replace(one, points={0: Point(20, 20, 20)}) for one in below]
     imported = replace(main, name="Main", points={0: Point(30, 30, 30)})
@@ -66,7 +66,7 @@ def test_what_a_house_produces_is_not_called_untracked(storage: Storage) -> None
 
 
 def test_several_meters_are_compared(storage: Storage) -> None:
-    energy = parts(storage, "span=month&at=2026-10-25&meter=main&meter=car&meter=gone")[0]
+    energy = sections(storage, "span=month&at=2026-10-25&meter=main&meter=car&meter=gone")[0]
     shown = table(energy)
     assert shown.columns == [
         f"{LABEL}, Energy imported, kWh",
@@ -79,7 +79,7 @@ def test_several_meters_are_compared(storage: Storage) -> None:
 
 def test_many_meters_have_a_line_each_and_a_sum_of_each_energy(storage: Storage) -> None:
     query = "span=month&at=2026-10-25&meter=main&meter=pump&meter=car&meter=gone"
-    figure = parts(storage, query)[0].figure
+    figure = sections(storage, query)[0].figure
     shown = by_meter(figure, TEXTS, Formats(TEXTS, "UTC"), RECORDED.title)
     assert shown
     assert shown.leads
@@ -101,11 +101,11 @@ def test_the_energy_between_two_days_is_summed(storage: Storage) -> None:
         date(2026, 10, 26),
         "day",
     )
-    energy = parts(storage, "span=range&at=2026-10-25&until=2026-10-26")[0]
+    energy = sections(storage, "span=range&at=2026-10-25&until=2026-10-26")[0]
     shown = table(energy).sums
     assert shown
     assert figures_of(shown.cells) == ["147.00 kWh", "49.00 kWh"]
-    one_day = table(parts(storage, "span=range&at=2026-10-25&until=2026-10-25")[0])
+    one_day = table(sections(storage, "span=range&at=2026-10-25&until=2026-10-25")[0])
     assert one_day.sums
     assert len(one_day.lines) == 25
     assert figures_of(one_day.sums.cells) == ["75.000 kWh", "25.000 kWh"]
@@ -114,21 +114,21 @@ def test_the_energy_between_two_days_is_summed(storage: Storage) -> None:
 
 
 def test_a_year_ago_of_which_nothing_is_known_is_no_zero(storage: Storage) -> None:
-    energy = parts(storage, "span=month&at=2025-10-25&compare=1")[0]
+    energy = sections(storage, "span=month&at=2025-10-25&compare=1")[0]
     shown = table(energy).sums
     assert shown
     assert list(shown.cells)[2:] == [NOTHING, NOTHING]
 
 
 def test_what_estimated_means_is_said(storage: Storage) -> None:
-    year = parts(storage, "span=year&at=2026-10-25")[0]
+    year = sections(storage, "span=year&at=2026-10-25")[0]
     assert year.figure.is_estimated == ("spread evenly" in year.note)
-    day = parts(storage, "at=2026-10-25")[0]
+    day = sections(storage, "at=2026-10-25")[0]
     assert day.note == ""
 
 
 def test_the_same_a_year_ago_stands_beside(storage: Storage) -> None:
-    energy = parts(storage, "span=month&at=2026-10-25&compare=1")[0]
+    energy = sections(storage, "span=month&at=2026-10-25&compare=1")[0]
     grey = [one for one in energy.figure.series if one.colour == -1]
     assert [one.name for one in grey] == [
         "Energy imported, a year ago",
@@ -141,7 +141,7 @@ def test_the_same_a_year_ago_stands_beside(storage: Storage) -> None:
 
 
 def test_of_several_meters_a_year_ago_is_a_picture_of_its_own(storage: Storage) -> None:
-    found = parts(storage, "span=month&at=2026-10-25&meter=main&meter=car&compare=1")
+    found = sections(storage, "span=month&at=2026-10-25&meter=main&meter=car&compare=1")
     assert [part.title for part in found][:2] == [
         "Energy per day",
         "Energy per day, a year ago",
@@ -149,7 +149,7 @@ def test_of_several_meters_a_year_ago_is_a_picture_of_its_own(storage: Storage) 
 
 
 def test_power_has_its_lowest_mean_and_highest(storage: Storage) -> None:
-    (power,) = parts(storage, "show=power&span=month&by=day&at=2026-10-25")
+    (power,) = sections(storage, "show=power&span=month&by=day&at=2026-10-25")
     assert power.figure.kind == "lines"
     shown = table(power)
     assert shown.columns == ["min, W", "mean, W", "max, W"]
@@ -159,7 +159,7 @@ def test_power_has_its_lowest_mean_and_highest(storage: Storage) -> None:
 
 
 def test_readings_one_by_one_have_a_summary_only(storage: Storage) -> None:
-    (power,) = parts(storage, "show=power&at=2026-10-25")
+    (power,) = sections(storage, "show=power&at=2026-10-25")
     assert not isinstance(power.figure.axis, Periods)
     shown = table(power)
     assert [line.title for line in shown.lines] == ["Power"]
@@ -167,16 +167,16 @@ def test_readings_one_by_one_have_a_summary_only(storage: Storage) -> None:
 
 
 def test_a_quantity_that_is_measured_by_phases(storage: Storage) -> None:
-    (voltage,) = parts(storage, "show=voltage&span=month&at=2026-10-25")
+    (voltage,) = sections(storage, "show=voltage&span=month&at=2026-10-25")
     assert [one.name for one in voltage.figure.series] == ["Voltage, phase A", "Voltage, phase B"]
 
 
 def test_everything_begins_with_what_is_stored(storage: Storage) -> None:
-    energy = parts(storage, "span=all&by=month")[0]
+    energy = sections(storage, "span=all&by=month")[0]
     assert isinstance(energy.figure.axis, Periods)
     assert energy.figure.axis.title(0, words_of(TEXTS)) == "Oct 2025"
     assert energy.figure.axis.count == 13
-    (cost,) = parts(storage, "show=cost&span=all")
+    (cost,) = sections(storage, "show=cost&span=all")
     assert isinstance(cost.figure.axis, Periods)
     assert cost.figure.axis.count == 2
 
@@ -187,13 +187,13 @@ def test_a_time_or_a_meter_without_anything_is_no_fault(
     storage: Storage, show: str, length: Length
 ) -> None:
     for query in (f"show={show}&span={length}&at=2020-02-02", f"show={show}&meter=gone"):
-        for part in parts(storage, query):
+        for part in sections(storage, query):
             assert "</svg>" in picture(part.figure, TEXTS, "p")
             assert part.table is None or part.table.lines
 
 
 def test_names_are_escaped_in_pictures_and_read_outs(storage: Storage) -> None:
-    _, explained = parts(storage, "span=month&at=2026-10-25")
+    _, explained = sections(storage, "span=month&at=2026-10-25")
     assert "<b>Main" not in picture(explained.figure, TEXTS, "p")
     readout = readout_of(explained.figure, TEXTS)
     assert "<" not in readout
@@ -213,7 +213,7 @@ def test_of_a_day_that_has_just_begun_to_be_measured_the_hours_since_are_drawn(
     storage: Storage,
 ) -> None:
     def drawn(query: str) -> tuple[str, str]:
-        (power,) = parts(storage, f"show=power&meter=main&{query}")
+        (power,) = sections(storage, f"show=power&meter=main&{query}")
         axis = power.figure.axis
         assert isinstance(axis, Frame)
         begin, end = (at.astimezone(WARSAW).isoformat(timespec="minutes") for at in axis.span)

@@ -9,7 +9,7 @@ from support.past_house import (
     TEXTS,
     chosen,
     figures_of,
-    parts,
+    sections,
     table,
 )
 
@@ -41,7 +41,7 @@ def test_a_csv_of_costs_has_the_costs(storage: Storage) -> None:
         ("2026-10-25", "main", "PLN"),
         ("2026-10-26", "main", "PLN"),
     ]
-    (part,) = parts(storage, "show=cost&span=range&at=2026-10-25&until=2026-10-26")
+    (part,) = sections(storage, "show=cost&span=range&at=2026-10-25&until=2026-10-26")
     shown = table(part).sums
     assert shown
     total = sum(float(row["total"]) for row in costs)
@@ -50,7 +50,7 @@ def test_a_csv_of_costs_has_the_costs(storage: Storage) -> None:
 
 
 def test_costs_of_a_meter_say_what_they_are_made_of(storage: Storage) -> None:
-    (cost,) = parts(storage, "show=cost&span=month&at=2026-10-25")
+    (cost,) = sections(storage, "show=cost&span=month&at=2026-10-25")
     shown = table(cost)
     assert shown.columns == ["Imported, kWh", "Import cost", "Export credit", "Fixed fees", "Total"]
     assert list(shown.lines[24].cells) == ["75.00", "75.00", "12.50", "2.00", "64.50"]
@@ -63,4 +63,4 @@ def test_costs_of_a_meter_say_what_they_are_made_of(storage: Storage) -> None:
 
 
 def test_without_a_tariff_there_is_nothing_to_show(storage: Storage) -> None:
-    assert parts(storage, "show=cost&meter=car") == []
+    assert sections(storage, "show=cost&meter=car") == []

@@ -54,7 +54,7 @@ def test_a_wrong_key_is_taken_from_a_list_or_typed(house: House, barn: Simulated
     browser.post("/meters/keyed", {"command": "meter/test", "place": "meter"})
     eventually(lambda: "Recent errors" in browser.get("/meters/keyed").words)
     refused = upload(browser, "/meters/keyed", devices(id="x"), command="key/file", place="meter")
-    assert "the file does not hold this device" in refused.words
+    assert "the file does not contain this device" in refused.words
     taken = upload(browser, "/meters/keyed", devices(), command="key/file", place="meter")
     assert taken.status == 200, taken.words
     eventually(lambda: house.service.readings("keyed") > 0, what="it is read with the new key")
@@ -73,9 +73,9 @@ def test_a_wrong_key_is_taken_from_a_list_or_typed(house: House, barn: Simulated
     [
         (b"{", 422, "is not JSON"),
         (b'{"a": 1}', 422, "is not a list of devices"),
-        (b"[]", 422, "the list holds no device"),
+        (b"[]", 422, "the list contains no device"),
         (b"[" * 100_000, 422, "is not JSON"),
-        (b"x" * (1024 * 1024 + 1), 413, "over 1 MiB"),
+        (b"x" * (1024 * 1024 + 1), 413, "larger than 1 MiB"),
     ],
 )
 def test_a_file_that_is_no_list_is_refused(

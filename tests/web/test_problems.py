@@ -93,7 +93,7 @@ def test_a_look_that_fails_is_logged_once_and_tried_again(caplog: pytest.LogCapt
         assert service.later() == [AWAY]
         service.is_broken = False
         assert service.later() == [AWAY]
-    failed = "what keeps the service from its work could not be looked up"
+    failed = "the problems of the service could not be looked up"
     assert [one.getMessage() for one in caplog.records] == [failed, failed]
     assert "an answer nobody expected" in caplog.text
 

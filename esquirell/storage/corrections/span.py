@@ -62,7 +62,7 @@ class StoredSpan:
         self._drop_statistics(first, last)
 
     def move(self, number: int, shift: timedelta) -> None:
-        """Store the kept readings at other times. Raises CommandError if there are others."""
+        """Store the kept readings at other times. Raises CommandError if readings exist there."""
         first, last = self._ends()
         self._connection.execute(delete(reading).where(*self._mine()))
         self._refuse_others(first + shift, last + shift, number, shift)
@@ -128,8 +128,8 @@ class StoredSpan:
                 if (moment := row["measured_at"] + shift) in there:
                     raise CommandError(
                         "already_exists",
-                        f"{self._span.meter} has a reading of {moment:%Y-%m-%d %H:%M:%S} UTC "
-                        "already: choose another time",
+                        f"{self._span.meter} has a reading at {moment:%Y-%m-%d %H:%M:%S} UTC: "
+                        "choose another time",
                     )
 
     def _drop_statistics(self, first: datetime, last: datetime) -> None:

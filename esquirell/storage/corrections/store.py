@@ -1,6 +1,6 @@
-"""Removing and moving readings, forgetting offsets, and undoing all that.
+"""Removing and moving readings, resetting offsets, and undoing these corrections.
 
-Statistics follow by themselves: those around the readings are dropped and recalculated.
+Statistics need no separate correction: those around the readings are dropped and recalculated.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ class Corrections:
         self._clock = clock
 
     def remove(self, span: Span, what: What = "remove", *, dry_run: bool = False) -> Correction:
-        """Remove readings; return which.
+        """Remove readings; return them.
 
         Raises UnavailableError, CommandError for an unknown meter.
         """
@@ -55,10 +55,10 @@ class Corrections:
     def restamp(
         self, span: Span, new: Callable[[datetime], datetime], *, dry_run: bool = False
     ) -> Correction:
-        """Move readings: the first to what `new` makes of its time.
+        """Move readings, so that the first gets the time that `new` returns for it.
 
         The intervals between them stay. Raises UnavailableError, CommandError for an unknown meter
-        (`unknown_meter`), and if it has others there (`already_exists`).
+        (`unknown_meter`), or if it has other readings there (`already_exists`).
         """
         with self._alone(span.meter) as (connection, meter_id):
             stored = StoredSpan(connection, meter_id, span, self._calendar)
@@ -86,7 +86,7 @@ class Corrections:
         return Correction(meter, "counter", sums=found.sums)
 
     def hand_over(self, meter: str, source: str) -> None:
-        """Make the counters of a meter those of another device, by the name of their source.
+        """Assign the counters of a meter to another device, by the name of their source.
 
         After `counters.GONE` no counter continues. Raises UnavailableError.
         """
@@ -135,7 +135,7 @@ class Corrections:
 
     @contextmanager
     def _alone(self, meter: str) -> Iterator[tuple[Connection, int]]:
-        """Open a transaction in which nobody else stores a meter's readings or uses them."""
+        """Open a transaction in which no other one stores or uses a meter's readings."""
         with self._database.write() as connection:
             found = meters.known_ids(connection, [meter])
             if meter not in found:
@@ -149,7 +149,7 @@ class Corrections:
 
 @record
 class Offsets:
-    """Counters that get another offset: `before` is the stored ledger."""
+    """Counters that get another offset; `before` is the stored ledger."""
 
     meter_id: int
     before: Any
@@ -165,7 +165,7 @@ class Offsets:
 
 
 def changed(connection: Connection, meter_id: int, to: object = None) -> Offsets:
-    """Return the counters whose offset differs from that of the ledger `to`, by default none.
+    """Return the counters whose offset differs from that in the ledger `to`, by default none.
 
     `sums` are those before and after (kWh).
     """
@@ -184,7 +184,7 @@ def changed(connection: Connection, meter_id: int, to: object = None) -> Offsets
 
 
 def hand_over(connection: Connection, meter_id: int, source: str) -> None:
-    """Make the device's counters of a meter those of another device, or of none."""
+    """Assign a meter's counters to another device, or to none."""
     stored = connection.scalar(select(ledger.c.state).where(ledger.c.meter_id == meter_id))
     if not stored:
         return

@@ -1,4 +1,4 @@
-"""Rows from before a correction, kept as JSON beside their tables, page by page."""
+"""Rows from before a correction, kept as JSON in tables of their own, page by page."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ Rows = list[dict[str, Any]]
 
 @record
 class StoredCorrection:
-    """A correction: its number, its kind, and by how much it shifted."""
+    """A correction: its number, its kind, and the shift of its readings in time."""
 
     number: int
     what: What
@@ -78,7 +78,7 @@ def write(
 
 
 def read(connection: Connection, number: int, kind: str) -> Iterator[Rows]:
-    """Yield the rows of one kind, in their order, page by page."""
+    """Yield the rows of one kind in order, page by page."""
     query = (
         select(corrected.c.number, corrected.c.body)
         .where(corrected.c.correction_id == number, corrected.c.kind == kind)
@@ -92,8 +92,8 @@ def read(connection: Connection, number: int, kind: str) -> Iterator[Rows]:
 
 
 def insert_into(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Put kept rows into their table."""
-    # With all columns: they must be the same throughout a statement.
+    """Insert kept rows into their table."""
+    # With all columns, as they must be the same throughout a statement.
     nothing = dict.fromkeys(column.key for column in table.c)
     for page in pages(rows):
         connection.execute(insert(table), [nothing | dict(row) for row in page])

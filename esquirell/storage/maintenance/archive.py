@@ -30,7 +30,7 @@ MANIFEST = "manifest.json"
 FORMAT = "esquirell-backup"
 VERSION = 1
 MODE = 0o600
-# A file of ours: at most one folder deep, and nothing that leads out of it.
+# One of our files: at most one folder deep, and no path out of the archive.
 _NAME = re.compile(r"(?:[a-z0-9_-]+/)?[A-Za-z0-9_-][A-Za-z0-9._-]*")
 # A file and SQLite's files beside it: left behind, they would be applied to the new file.
 _PARTS = ("", "-wal", "-shm", "-journal")
@@ -101,7 +101,7 @@ def unpacked(source: Path) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Pat
 
 def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, source: Path) -> Path:
     if not member.isreg() or not _NAME.fullmatch(member.name):
-        raise ConfigError(f"{source} is not a backup of esquirell: it holds {member.name!r}")
+        raise ConfigError(f"{source} is not a backup of esquirell: it contains {member.name!r}")
     target = folder / member.name
     target.parent.mkdir(mode=0o700, exist_ok=True)
     content = archive.extractfile(member)
@@ -146,7 +146,7 @@ def dump(database: Database, file: Path) -> None:
 
 
 def load(database: Database, file: Path) -> None:
-    """Replace the database's contents by a copy, entirely or not at all.
+    """Replace the database's contents by a copy, completely or not at all.
 
     Raises ConfigError without the program, UnavailableError when it fails.
     """
@@ -172,7 +172,7 @@ def _run(database: Database, program: str, *options: str) -> None:
 
 
 def _environment(url: URL) -> Mapping[str, str]:
-    """Return libpq's environment: a password among the arguments would be visible to every user."""
+    """Return libpq's environment: as an argument, the password would be visible to all users."""
     named = {
         "PGHOST": url.host,
         "PGPORT": str(url.port) if url.port else None,

@@ -24,7 +24,7 @@ from esquirell.storage.tables import (
     statistic,
 )
 
-# At most this many findings: a damaged file may have thousands.
+# A damaged file may have thousands of findings.
 _SHOWN = 10
 _OF_A_METER = (correction, statistic, rollup, ledger)
 PATTERN = "esquirell-*.db"
@@ -45,10 +45,10 @@ def check(database: Database, *, quick: bool = False) -> list[str]:
 
 
 def backup(database: Database, target: Path) -> None:
-    """Copy an SQLite database into a new file, 0600, also while a service writes to it.
+    """Copy an SQLite database into a new file, 0600, even while a service writes to it.
 
-    The file is complete or not there at all. Raises ConfigError when it already exists, can't be
-    written, or the database is damaged or not SQLite; UnavailableError.
+    The file is complete or does not appear at all. Raises ConfigError when it already exists, can't
+    be written, or the database is damaged or not SQLite; UnavailableError.
     """
     file = sqlite_file(database)
     if os.access(target, os.F_OK):
@@ -116,9 +116,9 @@ def _name(moment: datetime) -> str:
 class Backups:
     """The newest `keep` backups of an SQLite database, in `folder`.
 
-    Their names contain their time. One from the future was made while the clock was wrong, and
-    is the first to be removed: else each new one would be removed in its favour. While `is_right`
-    doubts the clock, or raises UnavailableError, none is removed.
+    Their names contain their time. A backup from the future was made while the clock was wrong,
+    and is removed first: otherwise each new one would be removed instead. While `is_right` returns
+    False, or raises UnavailableError, none is removed.
     """
 
     def __init__(
@@ -148,20 +148,20 @@ class Backups:
         return {"file": str(target), "bytes": size, "kept": self._rotate(target)}
 
     def newest_first(self) -> list[Path]:
-        """Return the backups by their names alone.
+        """Return the backups sorted by name.
 
-        After a power cut the clock may be behind: then the newest lie in its future.
+        After a power cut the clock may be behind; the newest backups then lie in its future.
         """
         return sorted(self._folder.glob(PATTERN), key=lambda file: file.name, reverse=True)
 
     def _rotate(self, new: Path) -> int:
         """Remove the oldest backups, never the `new` one; return how many are kept."""
         others = [file for file in self.newest_first() if file != new]
-        # Not when the copy began: that may take long, and the clock may have been set meanwhile.
+        # The time of now, as copying may take long and the clock may have been set meanwhile.
         now = self._clock()
         if not self._trusts(now):
             return 1 + len(others)
-        # Stable: the newest stay first among those of the past.
+        # A stable sort: the newest stay first among those of the past.
         others.sort(key=lambda file: file.name > _name(now))
         for old in others[self._keep - 1 :]:
             old.unlink(missing_ok=True)

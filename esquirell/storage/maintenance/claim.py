@@ -1,4 +1,4 @@
-"""One service per database where no file can be locked: a PostgreSQL lock."""
+"""One service per database where no file can be locked: an advisory lock in PostgreSQL."""
 
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
@@ -14,7 +14,7 @@ _ADVISORY_LOCK = 7_283_652
 class Claim:
     """Held by one session at a time; PostgreSQL releases it when that session ends.
 
-    An SQLite database is always ours: there a lock file beside it does this.
+    An SQLite database is always granted: there a lock file does this.
     """
 
     def __init__(self, database: Database) -> None:

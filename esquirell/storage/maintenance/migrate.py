@@ -130,7 +130,7 @@ def _check_references(connection: Connection, database: Database) -> None:
 def _use_timescale(connection: Connection) -> None:
     """Turn the readings into a hypertable if the extension exists; otherwise change nothing.
 
-    What the server refuses is logged and skipped: plain tables do as well.
+    A statement that the server refuses is logged and skipped: plain tables work as well.
     """
     if not _is_there(connection):
         return

@@ -1,4 +1,4 @@
-"""Replacing a damaged SQLite file by the newest sound backup."""
+"""Replaces a damaged SQLite file by the newest sound backup."""
 
 import fcntl
 import logging
@@ -24,7 +24,7 @@ CHECK_LIMIT_S = 5.0
 
 
 class DatabaseRepair:
-    """Repairs the database of a service; of several threads and processes, one does.
+    """Repairs the database of a service; only one thread or process does so at a time.
 
     `afterwards` is called when another database has replaced the damaged one.
     """
@@ -40,8 +40,8 @@ class DatabaseRepair:
     def run(self, *, had_rows: bool = False) -> None:
         """Check whether the file is damaged; if so, replace it.
 
-        An empty one is damaged only if it `had_rows`: another may be about to be put there. What
-        can't be repaired now is logged, and tried again at the next error.
+        An empty file is damaged only if it `had_rows`: a restore may be under way. A failed repair
+        is logged, and tried again at the next error.
         """
         file = self._database.file
         if file is None or not self._busy.acquire(blocking=False):
@@ -55,9 +55,9 @@ class DatabaseRepair:
             self._busy.release()
 
     def run_at_start(self, *, had_rows: bool = False) -> None:
-        """Replace a file that is no usable database at all, before anybody uses it.
+        """Replace a file that is not a usable database, before anything else uses it.
 
-        So is an empty one that `had_rows`, as other files show: a power cut may empty a file.
+        So is an empty one that `had_rows`, according to other files: a power cut may empty a file.
         """
         file = self._database.file
         # Other problems, such as a full disk, are reported by its next use.
@@ -115,7 +115,7 @@ def _ask(file: Path, query: str) -> object:
 
 @contextmanager
 def _alone(file: Path) -> Iterator[None]:
-    """Hold the lock of the repair; it ends with the process."""
+    """Hold the lock of the repair, released when the process ends."""
     lock = os.open(f"{file}.repairing", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

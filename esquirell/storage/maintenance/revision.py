@@ -1,4 +1,4 @@
-"""The revision of the tables: whether this program and the database fit together."""
+"""The revision of the tables: whether this program and the database match."""
 
 import logging
 import subprocess
@@ -39,9 +39,9 @@ EXIT_UNAVAILABLE = 3
 
 
 def read_revision(connection: Connection, place: str) -> str | None:
-    """Return the revision of the tables, None for an empty database; it is at most HEAD.
+    """Return the revision of the tables, at most HEAD; None for an empty database.
 
-    Raises ConfigError when the database is another program's or a newer one's.
+    Raises ConfigError when the tables belong to another program or a newer version.
     """
     tables = inspect(connection).get_table_names()
     if "alembic_version" not in tables:
@@ -57,7 +57,7 @@ def read_revision(connection: Connection, place: str) -> str | None:
 
 
 def ensure_current(database: Database, *, limit_s: float = UPGRADE_LIMIT_S) -> None:
-    """Upgrade the tables if they are not those of this version; cheap if they are.
+    """Upgrade the tables if they are older than this version; cheap if they are not.
 
     A missing SQLite file is created; an empty one gets the current tables. Any other upgrade runs
     in a child process, as Alembic costs 7 MiB that a service would keep, and for at most `limit_s`
@@ -79,7 +79,7 @@ def ensure_current(database: Database, *, limit_s: float = UPGRADE_LIMIT_S) -> N
 
 
 def _newer(place: str, revision: str) -> str:
-    """Return what to do with a database whose tables this version does not know."""
+    """Return the advice for a database with tables newer than this version."""
     copy = copy_before(Path(place), HEAD)
     back = (
         f", or go back to the copy from before the upgrade: esquirell db restore {copy}"
@@ -98,7 +98,7 @@ def copy_before(file: Path, revision: str) -> Path:
 
 
 def _copies(database: Database) -> list[Path]:
-    """Return the copies that upgrades have made of an SQLite file, the newest first."""
+    """Return the copies that upgrades have made of an SQLite file, newest first."""
     if database.file is None:
         return []
     return sorted(database.file.parent.glob(copy_before(database.file, "*").name), reverse=True)
@@ -126,7 +126,7 @@ def _is_current(database: Database) -> bool:
 
 
 def _made(database: Database) -> bool:
-    """Create the tables in an empty SQLite file, which saves half a second for the child."""
+    """Create the tables in an empty SQLite file, which is half a second faster than the child."""
     if database.file is None:
         return False
     with database.write() as connection:
@@ -139,7 +139,7 @@ def _made(database: Database) -> bool:
 
 
 def _upgrade_in_child(database: Database, limit_s: float) -> None:
-    # By standard input: a command line would show the password to every user of the machine.
+    # Over standard input: a command line would show the password to every user of the machine.
     url = written(database.url)
     command = [sys.executable, "-P", "-m", "esquirell.storage.maintenance.migrate"]
     try:

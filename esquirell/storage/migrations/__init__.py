@@ -1,1 +1,1 @@
-"""How the tables came to be: Alembic's scripts, one per change."""
+"""The history of the tables: Alembic's scripts, one per change."""

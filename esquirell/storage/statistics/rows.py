@@ -56,14 +56,14 @@ class StatisticShape:
 
 
 def counters_json(counters: Counters | None) -> dict[str, Any] | None:
-    """Return counters as JSON: for each the sample to continue from, as `[at, kWh]`."""
+    """Return counters as JSON: for each the last sample, to continue from, as `[at, kWh]`."""
     return None if counters is None else {key: list(last) for key, last in counters.items()}
 
 
 def read_counters(stored: Mapping[str, Any]) -> dict[str, Sample]:
     """Read counters as `counters_json` writes them, also those of its first version.
 
-    That one kept doubts of its own beside the sample: `[[at, kWh], suspects]`.
+    The first version stored its own doubts with the sample: `[[at, kWh], suspects]`.
     """
     return {
         key: Sample(*(last[0] if isinstance(last[0], list) else last))

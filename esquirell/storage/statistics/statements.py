@@ -1,4 +1,4 @@
-"""The statements of a step, built once: with so many columns that takes longer than running them.
+"""The statements of statistics, built once, as building them takes longer than running them.
 
 `meter` is a meter's id; spans go from `since` until just before `until`.
 """
@@ -26,7 +26,7 @@ WATERMARK = select(rollup.c.done_to, rollup.c.zone, rollup.c.pruned_to).where(
 )
 FIRST_READING = select(reading.c.measured_at).where(*_READ).order_by(reading.c.measured_at).limit(1)
 FIRST_READING_AFTER = FIRST_READING.where(reading.c.measured_at > bindparam("after", type_=Instant))
-# The first reading after a moment, and the last one until then, found by a seek each.
+# The first reading after a moment, and the last one before it, found by one seek each.
 NEW_READINGS = select(
     FIRST_READING_AFTER.scalar_subquery(),
     select(func.max(reading.c.measured_at))
@@ -52,7 +52,7 @@ READINGS_AND_ONE_BEFORE = _READINGS.where(
         _SINCE,
     )
 )
-# Where sums start again, the ends of an hour do not suffice to recompute it.
+# When a sum restarts, the ends of an hour are not enough to recompute it.
 ENDS = select(
     func.min(reading.c.measured_at),
     func.max(reading.c.measured_at),
@@ -81,7 +81,7 @@ NAME_ANEW = (
     .where(statistic.c.start == bindparam("of", type_=Instant))
     .values(local_start=bindparam("named"))
 )
-# All columns beside the key: what is not rewritten becomes null.
+# All columns except the key: those not rewritten become null.
 WRITTEN = tuple(column.key for column in statistic.c if not column.primary_key)
 INSERT_WATERMARK = insert(rollup)
 SET_WATERMARK = (

@@ -26,14 +26,14 @@ from esquirell.storage.tables import insert_or_update, statistic
 
 
 class Statistics:
-    """Stores the statistics and their watermarks; `zone` is that of their days."""
+    """Stores the statistics and their watermarks; `zone` is the time zone of their days."""
 
     def __init__(self, database: Database, zone: str) -> None:
         self._database = database
         self._zone = zone
 
     def meters(self) -> list[str]:
-        """Name the meters that have been seen. Raises UnavailableError."""
+        """Return the names of the known meters. Raises UnavailableError."""
         with self._database.read() as connection:
             return sorted(meters.known_ids(connection))
 
@@ -47,13 +47,13 @@ class Statistics:
 
     @contextmanager
     def transaction(self, meter: str) -> Iterator["Transaction"]:
-        """Open a transaction, undone by any error. Raises UnavailableError."""
+        """Open a transaction, rolled back by any error. Raises UnavailableError."""
         with self.transactions([meter]) as turns:
             yield next(turns)
 
     @contextmanager
     def transactions(self, names: Sequence[str]) -> Iterator[Iterator["Transaction"]]:
-        """Open one transaction on several meters, which come in turn; undone by any error.
+        """Open one transaction on several meters, yielded in turn; rolled back by any error.
 
         Raises UnavailableError, also from the iterator.
         """
@@ -75,7 +75,7 @@ class Statistics:
     def query(self, names: Collection[str] | None, periods: Periods) -> Iterator[Statistic]:
         """Stream the statistics of some meters (None: of all) in time order.
 
-        A name that was never seen has none. Raises UnavailableError, also from the iterator.
+        An unknown name has none. Raises UnavailableError, also from the iterator.
         """
         return streams.periods(self._database, names, periods)
 
@@ -131,7 +131,7 @@ class Transaction:
         )
 
     def first_readings(self, since: datetime, until: datetime) -> tuple[HeldValues | None, Batch]:
-        """Return the same, and the last reading before `since`."""
+        """Return the readings, and the last one before `since`."""
         rows = self._run(statements.READINGS_AND_ONE_BEFORE, since=since, until=until).all()
         if rows and rows[0].measured_at < since:
             return statements.COLUMNS.to_batch(rows[:1]).held(), statements.COLUMNS.to_batch(
@@ -159,7 +159,7 @@ class Transaction:
     def replace_hours(
         self, hours: Iterable[tuple[Statistic, Counters | None]], gone: Collection[datetime]
     ) -> None:
-        """Replace hours, with their counters; remove the `gone`."""
+        """Replace hours, with their counters; remove the `gone` ones."""
         for start in gone:
             self._run(statements.REMOVE_ONE, resolution="hour", since=start)
         self._write(
@@ -175,7 +175,7 @@ class Transaction:
             self._write([to_row(new, resolution, self._id, self._zone)])
 
     def _write(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write rows over those with the same key; columns that none of them has are left out."""
+        """Write rows, replacing those with the same key; omit columns that no row has."""
         listed = list(rows)
         filled = {name for row in listed for name, value in row.items() if value is not None}
         if listed:
@@ -202,7 +202,7 @@ class Transaction:
             self._connection.execute(statements.INSERT_WATERMARK, row)
 
     def prune(self, hours: Sequence[tuple[datetime, datetime]]) -> int:
-        """Remove the readings of hours but the first and last of each; return how many."""
+        """Remove the readings of hours except the first and last of each; return how many."""
         return sum(self._thin_out(since, until) for since, until in hours)
 
     def _thin_out(self, since: datetime, until: datetime) -> int:

@@ -1,8 +1,7 @@
-"""How far each meter's statistics are computed: set back by late readings.
+"""How far each meter's statistics are computed, and how late readings set that back.
 
-Whoever stores readings and whoever computes statistics must not miss each other's work: on SQLite
-writers run one after the other anyway, on PostgreSQL they hold a lock per meter, shared by those
-who store.
+Storing readings and computing statistics must not miss each other: on SQLite writers run one
+after the other anyway; on PostgreSQL they hold a lock per meter, shared among those that store.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +38,7 @@ _REACHED = select(rollup.c.meter_id).where(
 
 
 def progress(connection: Connection, names: Sequence[str], zone: str) -> list[Progress]:
-    """Return how far each of these meters that has readings is computed, for days of this zone."""
+    """Return how far each of these meters with readings is computed, for days of this zone."""
     query = (
         select(meters.oldest(), meters.newest(), rollup.c.done_to, rollup.c.zone)
         .outerjoin_from(meter, rollup)
@@ -53,13 +52,13 @@ def progress(connection: Connection, names: Sequence[str], zone: str) -> list[Pr
 
 
 def lock(connection: Connection, meter_id: int) -> None:
-    """Wait until nobody else stores readings of a meter or computes with them."""
+    """Wait until no other transaction stores a meter's readings or computes with them."""
     if connection.dialect.name == "postgresql":
         connection.execute(_LOCK, {"class": _LOCKS, "meter": meter_id})
 
 
 def share(connection: Connection, meter_ids: Mapping[int, datetime]) -> None:
-    """Lock the statistics of these meters until the transaction ends."""
+    """Lock the statistics of these meters until the transaction ends, shared with others."""
     if connection.dialect.name == "postgresql":
         locks = [{"class": _LOCKS, "meter": meter_id} for meter_id in sorted(meter_ids)]
         connection.execute(_LOCK_SHARED, locks)
@@ -69,7 +68,7 @@ def set_back(connection: Connection, since: Mapping[int, datetime]) -> None:
     """Mark the readings of meters, by id, for recalculation from a given time on."""
     if not since:
         return
-    # Rarely is one computed that far already: a single query checks all.
+    # Rarely are statistics computed that far already: a single query checks all.
     found = direct.select_by_moment(connection, _REACHED, min(since.values()) - _LEAST)
     if reached := {meter_id for (meter_id,) in found} & since.keys():
         rows = [

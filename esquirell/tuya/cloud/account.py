@@ -1,4 +1,4 @@
-"""A project in Tuya's cloud, and how many requests it has left."""
+"""A project in Tuya's cloud and its remaining requests."""
 
 import fcntl
 import json
@@ -17,7 +17,7 @@ from esquirell.domain.record import record
 
 @record
 class Account:
-    """Who asks, and where: `url` wins over `region`; a limit of 0 is none."""
+    """Credentials and address: `url` takes precedence over `region`; a limit of 0 means none."""
 
     region: str
     api_key: str
@@ -29,7 +29,7 @@ class Account:
 
 @record
 class RequestCount:
-    """The requests of the present day and month, in UTC."""
+    """The number of requests in the current day and month, in UTC."""
 
     today: int = 0
     this_month: int = 0
@@ -44,16 +44,16 @@ class Quota:
         self._clock = clock
 
     def spent(self) -> RequestCount:
-        """Return what was spent so far."""
+        """Return the requests spent so far."""
         try:
             return self._read(self._file.read_bytes())
         except OSError:
             return RequestCount()
 
     def spend(self) -> None:
-        """Count a request that is about to be made.
+        """Count a request before it is sent.
 
-        Raises MeterUnreachableError (`cloud_error`) when none is left or none can be counted.
+        Raises MeterUnreachableError (`cloud_error`) when none is left or they can't be counted.
         """
         try:
             with self._locked() as file:
@@ -108,5 +108,5 @@ class Quota:
 
 
 def cloud_error(sentence: str) -> MeterUnreachableError:
-    """Make an error of what is wrong with the cloud."""
+    """Return the error for a fault of the cloud."""
     return MeterUnreachableError("cloud_error", sentence)

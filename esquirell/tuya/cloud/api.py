@@ -31,7 +31,7 @@ LONGEST_ANSWER = 4 * 1024 * 1024
 
 
 class Details(NamedTuple):
-    """What the cloud says of a device: its product, whether it is online, its key, its values."""
+    """A device in the cloud: its product, whether it is online, its key and its values."""
 
     device: Device
     online: bool
@@ -40,15 +40,15 @@ class Details(NamedTuple):
 
 
 class CloudApi(tinytuya.Cloud):
-    """Asks for one thing at a time; what tinytuya returns as an error is raised here.
+    """Sends one request at a time, and raises what tinytuya returns as an error.
 
-    tinytuya brings the regions, the paths, the lists in pages and the mapping of datapoints.
-    Its way to the server is replaced: it knows https only, has no time limit, and sends the
-    secret along with each request for a token.
+    tinytuya brings the regions, the paths, the paged lists and the mapping of datapoints. Its
+    way to the server is replaced: it supports only https, has no timeout, and sends the secret
+    with each request for a token.
     """
 
     def __init__(self, account: Account, quota: Quota) -> None:
-        """Make the first request, for a token. Raises MeterUnreachableError."""
+        """Request a token. Raises MeterUnreachableError."""
         self._account = account
         self._quota = quota
         self._turn = threading.RLock()
@@ -56,7 +56,7 @@ class CloudApi(tinytuya.Cloud):
         super().__init__(account.region, account.api_key, secret)
 
     def listed(self) -> list[dict[str, Any]]:
-        """Ask for all devices of the account, and for the datapoints of each product once."""
+        """Return all devices of the account, requesting the datapoints of each product once."""
         points: dict[str, dict[str, Any]] = {}
         found = []
         for said in self.getdevices(verbose=True)["result"]:
@@ -70,7 +70,7 @@ class CloudApi(tinytuya.Cloud):
         return found
 
     def details(self, device_id: str) -> Details:
-        """Ask for a device, with its values by code. Raises MeterUnreachableError."""
+        """Return a device with its values by code. Raises MeterUnreachableError."""
         said = self._get(f"/v1.0/devices/{device_id}")
         product_id, category, name = (str(said.get(key) or "") for key in _PRODUCT)
         product = Device(product_id, category, name)
@@ -78,12 +78,12 @@ class CloudApi(tinytuya.Cloud):
         return Details(product, bool(said["online"]), str(said.get("local_key") or ""), values)
 
     def shadow(self, device_id: str) -> dict[str, Any]:
-        """Ask for the values by code that are no part of the standard set."""
+        """Return the values by code that are not part of the standard set."""
         said = self._get(f"/v2.0/cloud/thing/{device_id}/shadow/properties")
         return {value["code"]: value["value"] for value in said["properties"]}
 
     def described(self, device_id: str, product: Device) -> Device:
-        """Ask for the datapoints of a product: the standard ones, and those of its model."""
+        """Return a device with the datapoints of its product: the standard ones and its model's."""
         points = self._model(device_id) | self._specification(product.product_id, device_id)
         by_id = {name: point for name, point in points.items() if name.isdecimal()}
         others = {name: point for name, point in points.items() if name not in by_id}
@@ -96,7 +96,7 @@ class CloudApi(tinytuya.Cloud):
             return {}
 
     def _model(self, device_id: str) -> dict[str, Any]:
-        """Return what the model says; some projects are not subscribed to it."""
+        """Return the datapoints of the model; some projects are not subscribed to it."""
         try:
             return read_model(self._get(f"/v2.0/cloud/thing/{device_id}/model")["model"])
         except RefusedError:
@@ -105,7 +105,7 @@ class CloudApi(tinytuya.Cloud):
     def _get(self, path: str) -> Any:  # noqa: ANN401 - JSON is anything
         return self.cloudrequest(path)["result"]
 
-    # tinytuya calls this, with these arguments, for all that it asks for.
+    # Called by tinytuya, with these arguments, for every request.
     def _tuyaplatform(  # noqa: PLR0913, PLR0917
         self,
         uri: str,
@@ -192,10 +192,10 @@ _TYPES = {
 
 
 def read_model(text: str) -> dict[str, Any]:
-    """Turn a thing model into the mapping of a `devices.json`: by DP id, code, type and values.
+    """Convert a thing model to the mapping of a `devices.json`: code, type and values by DP id.
 
     Layout: https://developer.tuya.com/en/docs/cloud/device-data-model-api . Raises ValueError,
-    KeyError or TypeError when it is none.
+    KeyError or TypeError if it is not a thing model.
     """
     services = json.loads(text)["services"]
     properties = [declared for service in services for declared in service.get("properties", [])]

@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEVICES = "devices"
-"""Where in the state directory the descriptions of devices are."""
+"""The folder of device descriptions in the state directory."""
 
 
 class Entry(NamedTuple):
-    """A device as the cloud lists it: what it is, and the key that it was given last."""
+    """A device as the cloud lists it, with its latest key."""
 
     device: Device
     local_key: str
 
 
 class Cloud:
-    """All that is asked of one account; what its devices are is kept in the state directory.
+    """Reads the meters of one account, and keeps device descriptions in the state directory.
 
-    Three times in a row without an answer, for whichever meter, let the cloud rest for a
-    while: each of them may have taken seconds.
+    After three requests in a row without an answer, whichever meter they were for, the cloud is
+    left alone for a while: each of them may have taken seconds.
     """
 
     def __init__(self, account: Account, state_dir: Path, clock: Callable[[], datetime]) -> None:
@@ -51,7 +51,7 @@ class Cloud:
         self._made: CloudApi | None = None
 
     def read(self, meter: Meter, *, forced: bool = False) -> Mapping[str, Any]:
-        """Return the values of a meter by DP id, or by code where the cloud tells no ids.
+        """Return the values of a meter by DP id, or by code where the cloud lists no ids.
 
         Raises MeterUnreachableError (`cloud_error`).
         """
@@ -67,18 +67,18 @@ class Cloud:
         return _by_id(details.values, device)
 
     def local_key(self, meter: Meter) -> str:
-        """Return the key that the device was given last. Raises MeterUnreachableError."""
+        """Return the latest key of the device. Raises MeterUnreachableError."""
         with self._asking(forced=True) as api:
             return api.details(meter.lan_id).local_key
 
     def entry(self, meter: Meter) -> Entry:
-        """Return what the cloud lists of a meter, asked again. Raises MeterUnreachableError."""
+        """Request a meter's current entry from the cloud. Raises MeterUnreachableError."""
         with self._asking(forced=True) as api:
             details = api.details(meter.device_id)
             return Entry(self._describe(meter, details.device, api), details.local_key)
 
     def devices(self) -> list[dict[str, Any]]:
-        """List what the account holds, keys included, as tinytuya's `devices.json` does.
+        """List the devices of the account, keys included, as tinytuya's `devices.json` does.
 
         Raises MeterUnreachableError (`cloud_error`).
         """
@@ -86,7 +86,7 @@ class Cloud:
             return api.listed()
 
     def spent(self) -> RequestCount:
-        """Count the requests of today and of this month, of all processes."""
+        """Return the requests of today and this month, of all processes."""
         return self._quota.spent()
 
     def _known(self, meter: Meter, product: Device, api: "CloudApi") -> Device:
@@ -114,7 +114,7 @@ class Cloud:
         self._cooling.succeeded()
 
     def _api(self) -> "CloudApi":
-        # tinytuya takes some 25 MiB, which a process that reads no meters does without.
+        # tinytuya takes some 25 MiB: loaded only by processes that need it.
         from esquirell.tuya.cloud.api import CloudApi  # noqa: PLC0415
 
         with self._lock:
@@ -124,7 +124,7 @@ class Cloud:
 
 
 class NoCloud:
-    """Stands in where no account is configured."""
+    """The cloud when no account is configured."""
 
     def read(self, meter: Meter, *, forced: bool = False) -> Mapping[str, Any]:
         """Raise MeterUnreachableError (`cloud_error`)."""
@@ -135,21 +135,21 @@ class NoCloud:
 
 
 def _by_id(values: Mapping[str, Any], device: Device) -> dict[str, Any]:
-    """Key values by DP id as on the LAN, when all of them are known; else leave the codes."""
+    """Key values by DP id, as on the LAN, if all of them are known; otherwise keep the codes."""
     ids = {point["code"]: dp for dp, point in device.mapping.items()}
     if not all(name in ids for name in values):
         return dict(values)
     return {ids[code]: value for code, value in values.items()}
 
 
-# A meter may have been paired anew when it has refused its key so often in a row.
+# After so many refused keys in a row the meter may have been paired again.
 REFUSALS = 3
 
 
 class CloudKeys:
-    """Asks for the key of a meter once it has refused the present one three times in a row.
+    """Fetches the key of a meter from the cloud after it has refused the current one three times.
 
-    The key is kept in memory alone: `esquirell meters sync` writes it where it belongs.
+    The key is kept in memory only: `esquirell meters sync` writes it to the configuration.
     """
 
     def __init__(self, cloud: Cloud) -> None:
@@ -158,13 +158,13 @@ class CloudKeys:
         self._refusals: dict[str, int] = {}
 
     def with_key(self, meter: Meter) -> Meter:
-        """Return a meter with the newest key that is known for it."""
-        # Another configured key is newer than what the cloud said of the last one.
+        """Return a meter with its newest known key."""
+        # Another configured key is newer than the cloud's answer about the previous one.
         key = self._keys.get((meter.name, meter.local_key))
         return meter.model_copy(update={"local_key": key}) if key else meter
 
     def worth_asking(self, meter: Meter, answer: object) -> bool:
-        """Count refusals in a row; whether it is time to ask the cloud for another key."""
+        """Count refusals in a row; return whether it is time to ask the cloud for another key."""
         if not isinstance(answer, MeterError):
             self._refusals.pop(meter.name, None)
         if not isinstance(answer, MeterError) or answer.code != "wrong_key":
@@ -173,15 +173,19 @@ class CloudKeys:
         return self._refusals[meter.name] % REFUSALS == 0
 
     def renewed(self, meter: Meter) -> bool:
-        """Ask the cloud for the key; whether it is another one by now."""
+        """Fetch the key from the cloud; return whether it is a new one."""
         try:
             key = self._cloud.local_key(meter)
         except MeterError as error:
-            log.warning("%s: its local key can't be asked for: %s", meter.name, error)
+            log.warning("%s: its local key can't be fetched from the cloud: %s", meter.name, error)
             return False
         present = self.with_key(meter).local_key.get_secret_value()
         if key == present or len(key) != LOCAL_KEY_LENGTH:
             return False
-        log.warning("%s: the cloud lists another local key: esquirell meters sync", meter.name)
+        log.warning(
+            "%s: the cloud lists another local key, which is used from now on: "
+            "save it with esquirell meters sync",
+            meter.name,
+        )
         self._keys[meter.name, meter.local_key] = SecretStr(key)
         return True

@@ -1,4 +1,4 @@
-"""What the error codes of Tuya's cloud mean to a user.
+"""Explains the error codes of Tuya's cloud to users.
 
 Codes: https://developer.tuya.com/en/docs/iot/error-code?id=K989ruxx88swc
 """
@@ -9,26 +9,26 @@ from esquirell.domain.errors import MeterUnreachableError
 from esquirell.domain.meter import Meter
 
 TOKEN_EXPIRED = (1010, 1011)
-"""The codes on which a new token helps."""
+"""The codes for which a new token helps."""
 
 LONGEST_TEXT = 120
 
 _SIGNED = "check api_key and api_secret under [cloud]"
 _CHANGE_PLAN = "extend the plan of the project on the Tuya IoT platform, or read less often"
 _MEANINGS = {
-    1004: f"it does not accept the signature: {_SIGNED}",
-    1005: f"it does not know this api_key in this region: {_SIGNED}, and region",
-    1010: "it gives tokens that it does not accept: try again later",
-    1011: "it gives tokens that it does not accept: try again later",
-    1013: "the clock of this machine is wrong: set it, such as with sudo timedatectl set-ntp true",
-    1106: "it permits no access: link your app account to the project on the Tuya IoT platform, "
+    1004: f"the signature is wrong: {_SIGNED}",
+    1005: f"this api_key is unknown in this region: {_SIGNED}, and region",
+    1010: "it refuses its own token: try again later",
+    1011: "it refuses its own token: try again later",
+    1013: "the clock of this machine is wrong: set it: sudo timedatectl set-ntp true",
+    1106: "access is denied: link your app account to the project on the Tuya IoT platform, "
     "and check region and device_id",
-    1109: "it does not accept the request: check device_id",
-    1114: "it lets this machine's IP address not in: add it to the project's IP allowlist",
-    2001: "it says that the device is offline: check its power and its Wi-Fi",
-    2003: "it does not know the device: check device_id and region",
-    2007: "it lets this machine's IP address not in: add it to the project's IP allowlist",
-    2009: "it does not support the device: read it over the LAN",
+    1109: "the request is invalid: check device_id",
+    1114: "this machine's IP address is not allowed: add it to the project's IP allowlist",
+    2001: "the device is offline: check its power and its Wi-Fi",
+    2003: "the device is unknown: check device_id and region",
+    2007: "this machine's IP address is not allowed: add it to the project's IP allowlist",
+    2009: "the device is not supported: read it over the LAN",
     28841002: f"the plan of the project has expired: {_CHANGE_PLAN}",
     28841004: f"the quota of the project is used up: {_CHANGE_PLAN}",
     28841101: "the project is not subscribed to this API: add IoT Core to it on the Tuya IoT "
@@ -39,7 +39,7 @@ _MEANINGS = {
     "platform",
     28841107: "the data center of this region is suspended for the project: set region to that "
     "of your app account, or enable it on the Tuya IoT platform",
-    40000309: "it is asked too often: read cloud meters less often",
+    40000309: "there are too many requests: read cloud meters less often",
 }
 
 
@@ -52,20 +52,20 @@ class RefusedError(MeterUnreachableError):
 
 
 class AwayError(MeterUnreachableError):
-    """The cloud did not answer, or somebody else did: that may have taken seconds."""
+    """The cloud did not answer, or another server did; that may have taken seconds."""
 
 
 def refused(answer: dict[str, Any]) -> RefusedError:
-    """Explain an answer that is an error."""
+    """Return the error for an answer that reports one."""
     number = answer.get("code")
     number = number if isinstance(number, int) else 0
     text = " ".join(str(answer.get("msg", "no reason given")).split())[:LONGEST_TEXT]
-    meaning = _MEANINGS.get(number, f"it says {text!r}: see its error codes")
-    return RefusedError(number, f"the Tuya cloud refuses (code {number}): {meaning}")
+    meaning = _MEANINGS.get(number, f"{text!r}: see Tuya's list of error codes")
+    return RefusedError(number, f"the Tuya cloud refuses the request (code {number}): {meaning}")
 
 
 def unreachable(host: str, reason: str) -> AwayError:
-    """Return the error of a cloud that did not answer."""
+    """Return the error for a cloud that did not answer."""
     return AwayError(
         "cloud_error",
         f"the Tuya cloud at {host} can't be reached ({reason}): check the connection to the "
@@ -74,33 +74,33 @@ def unreachable(host: str, reason: str) -> AwayError:
 
 
 def nonsense(host: str, status: int) -> AwayError:
-    """Return the error of an answer that is none of the Tuya cloud."""
+    """Return the error for an answer that is not the Tuya cloud's."""
     return AwayError(
         "cloud_error",
-        f"{host} does not answer as the Tuya cloud does (HTTP {status}): check region or url "
+        f"{host} does not answer like the Tuya cloud (HTTP {status}): check region or url "
         "under [cloud]",
     )
 
 
 def offline(meter: Meter) -> MeterUnreachableError:
-    """Return the error of a device of which the cloud has old values only."""
+    """Return the error for an offline device, of which the cloud has only old values."""
     return MeterUnreachableError(
         "cloud_error",
-        f"the Tuya cloud says that {meter.name} is offline: check its power and its Wi-Fi",
+        f"the Tuya cloud reports {meter.name} as offline: check its power and its Wi-Fi",
     )
 
 
 def without_values(meter: Meter) -> MeterUnreachableError:
-    """Return the error of a device of which the cloud lists no value."""
+    """Return the error for a device without values in the cloud."""
     return MeterUnreachableError(
         "cloud_error",
-        f'the Tuya cloud has no values of {meter.name}: set transport = "local" for it',
+        f'the Tuya cloud has no values for {meter.name}: set transport = "local" for it',
     )
 
 
 def strange(error: Exception) -> MeterUnreachableError:
-    """Return the error of an answer in an unexpected shape."""
+    """Return the error for an answer of an unexpected shape."""
     return MeterUnreachableError(
         "cloud_error",
-        f"the Tuya cloud answers in a shape that is not known ({type(error).__name__})",
+        f"the Tuya cloud sent an answer of an unknown shape ({type(error).__name__})",
     )

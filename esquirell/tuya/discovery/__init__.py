@@ -1,1 +1,1 @@
-"""Finds devices on the LAN by their ids, and reads them wherever they are."""
+"""Finds devices on the LAN by their ids, and reads them at whatever address they have."""

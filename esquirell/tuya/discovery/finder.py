@@ -27,9 +27,9 @@ ELSEWHERE_S = 6.0
 
 @dataclass
 class _Search:
-    """What was heard since a listener was opened, by device and address.
+    """The announcements since a listener was opened, by device and address.
 
-    `over` when it hears no more.
+    `over` once it no longer listens.
     """
 
     heard: "dict[str, dict[str, Announcement]]" = field(default_factory=dict)
@@ -38,17 +38,17 @@ class _Search:
 
 
 def listen() -> "Listener":
-    """Make a listener on the usual ports."""
-    # tinytuya takes some 25 MiB, which a process that searches for nothing does without.
+    """Return a listener on the usual ports."""
+    # tinytuya takes some 25 MiB: loaded only by processes that need it.
     from esquirell.tuya.discovery.listener import Listener  # noqa: PLC0415
 
     return Listener()
 
 
 class Finder:
-    """Listens as long as somebody searches, at most `search_s` seconds for each.
+    """Listens while there are searches, for at most `search_s` seconds each.
 
-    At most `elsewhere_s` seconds if a device was heard already, and is searched for elsewhere.
+    A search for another address of a device already heard takes at most `elsewhere_s` seconds.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class Finder:
         self._search: _Search | None = None
 
     def find(self, meter: Meter, but: str = "") -> "Announcement":
-        """Wait until the device of a meter is heard and return what it announced.
+        """Wait until the device of a meter is heard, and return its announcement.
 
-        `but` is an address where it is not. Raises MeterUnreachableError when it is not heard in
-        time, and why.
+        `but` is an address where it is not. Raises MeterUnreachableError, with the likely reason,
+        when it is not heard in time.
         """
         end = time.monotonic() + (self._elsewhere_s if but else self._search_s)
         with self._changed, self._joined() as search:
@@ -105,7 +105,7 @@ class Finder:
 
     @contextmanager
     def _joined(self) -> Iterator[_Search]:
-        """Take part in the search that goes on, or begin one."""
+        """Join the current search, or begin one."""
         search = self._search
         if search is None or search.over:
             search = self._search = _Search()
@@ -129,7 +129,7 @@ class Finder:
                 self._changed.notify_all()
 
     def _hear(self, listener: "Listener", search: _Search) -> None:
-        """Record announcements until nobody searches any more."""
+        """Record announcements until the last search has ended."""
         for announced in listener.listen(float("inf"), self._stop):
             with self._changed:
                 if announced is not None:
@@ -160,16 +160,16 @@ Script = Generator[float, None, T]
 Learn = Callable[[Meter, str], None]
 
 MOVED = ("unreachable", "no_data", "wrong_key", "wrong_protocol", "busy")
-"""What a read may fail with when another device has the address by now, or none.
+"""How a read may fail when the address now belongs to another device, or to none.
 
-It is busy when it is another meter of ours, whose connection we hold.
+`busy` when that is another of our meters, whose connection we hold.
 """
 
 SEARCH_AGAIN_S = 60.0
 
 
 class RunInThread(Protocol):
-    """Does in a thread of its own what may take long."""
+    """Runs slow work in a thread of its own."""
 
     def __call__(self, work: Callable[[], T]) -> Script[T]:
         """Return what the work returns, or raise what it raises."""
@@ -178,10 +178,10 @@ class RunInThread(Protocol):
 class Follower:
     """Reads a meter at its last address, and searches for it when it fails there.
 
-    An address is remembered once the meter answered there, as anyone on the LAN can announce
-    anything: of two devices with one id the one is read that knows the key. `learn` then gets the
-    product id that came with it. After a search that found nothing the next one waits for
-    `again_s` seconds.
+    An address is remembered once the meter has answered there, as anyone on the LAN can announce
+    anything: of two devices with the same id, the one that knows the key is read. `learn` then
+    gets the announced product id. After a search without result the next one waits for `again_s`
+    seconds.
     """
 
     def __init__(
@@ -200,7 +200,7 @@ class Follower:
         self._in_vain: tuple[float, MeterError] | None = None
 
     def read(self, question: Question, ask: Callable[[Question], Script[None]]) -> Script[None]:
-        """Ask a meter where it is. Raises MeterUnreachableError or MeterRejectedError."""
+        """Read a meter at its current address. Raises MeterUnreachableError, MeterRejectedError."""
         address = self._addresses.get(question.meter.lan_id)
         if address is None:
             found = yield from self._find(question)
@@ -215,19 +215,19 @@ class Follower:
             yield from self._ask_found(address, question, ask, product_id)
 
     def _follow(self, last: str, error: MeterError, question: Question) -> Script[tuple[str, str]]:
-        """Find out where the meter went, and what product it says it is.
+        """Find the new address of a meter and its announced product.
 
-        Raises `error` when it did not go anywhere, or that it is lost.
+        Raises `error` when it has not moved, or the error of the search when it is not found.
         """
         device_id = question.meter.lan_id
         self._addresses.drop(device_id)
         noted = self._addresses.get(device_id)
         if noted and noted != last:
-            return noted, ""  # another process has found it
+            return noted, ""  # found by another process
         try:
             found = yield from self._find(question)
         except MeterUnreachableError as lost:
-            # That somebody answered tells more than that nothing was heard.
+            # The answer of the wrong device tells more than that nothing was heard.
             raise (lost if error.code == "unreachable" else error) from None
         if found.address == last:
             self._in_vain = (time.monotonic(), error)
@@ -251,7 +251,7 @@ class Follower:
         ask: Callable[[Question], Script[None]],
         product_id: str,
     ) -> Script[None]:
-        """Ask a meter where it was found, or where another device says that it is the meter."""
+        """Read a meter where it was found, or where another device claims to be the meter."""
         try:
             yield from self._ask_at(address, question, ask, product_id)
         except MeterError as error:

@@ -29,7 +29,7 @@ _PRODUCT = re.compile(r"[A-Za-z0-9_-]{0,64}")
 
 @record
 class Announcement:
-    """A device that was heard; `protocol` and `product_id` are empty where it does not say."""
+    """A broadcast from a device; `protocol` and `product_id` are empty if it does not name them."""
 
     device_id: str
     address: str
@@ -38,10 +38,10 @@ class Announcement:
 
 
 def parse(packet: bytes, sender: str) -> Announcement | None:
-    """Read a broadcast; None when it is none of a device, as anyone may send anything.
+    """Parse a broadcast; return None if it is not from a device, as anyone may send anything.
 
-    Devices with 3.1 speak in clear, others encrypt with a key that is the same for all, 3.5 in
-    frames of its own. Layouts: tinytuya.core.udp_helper.
+    Devices with 3.1 send plain text; later ones encrypt with one key for all; 3.5 also uses its
+    own frames. Layouts: tinytuya.core.udp_helper.
     """
     said = _opened(packet)
     device_id = _text(said, "gwId", _ID)
@@ -56,7 +56,7 @@ def parse(packet: bytes, sender: str) -> Announcement | None:
 
 
 def request(address: str) -> bytes:
-    """Build the request on which devices with 3.5 announce themselves to `address`."""
+    """Build the request to which devices with 3.5 reply by announcing themselves to `address`."""
     payload = json.dumps({"from": "app", "ip": address}).encode()
     message = TuyaMessage(
         seqno=0,
@@ -86,7 +86,7 @@ def _text(said: dict[str, Any], key: str, form: re.Pattern[str]) -> str:
 
 
 def _address(told: object, sender: str) -> str:
-    """Take the address that it tells, as a relay between networks is another sender."""
+    """Return the address in the broadcast, as a relay between networks is another sender."""
     try:
         return str(ipaddress.IPv4Address(told)) if isinstance(told, str) else sender
     except ValueError:
@@ -106,7 +106,7 @@ LONGEST_PACKET = 4096
 
 @record
 class Ports:
-    """The UDP ports: 3.1 in clear, later ones encrypted, and 3.5 to those who ask."""
+    """The UDP ports: 3.1 in plain text, later ones encrypted, and 3.5 on request."""
 
     plain: int = 6666
     encrypted: int = 6667
@@ -114,7 +114,7 @@ class Ports:
 
     @property
     def all(self) -> tuple[int, ...]:
-        """All of them."""
+        """Return all ports."""
         return (self.plain, self.encrypted, self.app)
 
 
@@ -124,7 +124,7 @@ PORTS = Ports()
 class Listener:
     """Hears devices; several listeners, also of other programs, may share the ports.
 
-    `blocked` says of each port that can't be listened on why not.
+    `blocked` has the reason for each port that can't be listened on.
     """
 
     def __init__(self, ports: Ports = PORTS, everyone: str = EVERYONE) -> None:
@@ -151,20 +151,20 @@ class Listener:
 
     @property
     def trouble(self) -> str:
-        """Return which ports can't be listened on; empty when all can."""
+        """Return which ports can't be listened on; empty if none."""
         if not self.blocked:
             return ""
         ports = ", ".join(str(port) for port in self.blocked)
         reason = next(iter(self.blocked.values()))
         return (
-            f"UDP {ports} can't be listened on ({reason}): end the other program that uses it, "
-            "or give the meter its IP address"
+            f"UDP {ports} can't be opened ({reason}): stop the other program that uses it, "
+            "or set address to the meter's IP address"
         )
 
     def listen(self, seconds: float, stop: threading.Event) -> Iterator[Announcement | None]:
         """Yield each announcement, and None now and then so that the caller can do other work.
 
-        A device is yielded each time that it announces itself.
+        A device is yielded every time it announces itself.
         """
         end = time.monotonic() + seconds
         ask_at = 0.0
@@ -190,7 +190,7 @@ class Listener:
         self._selector.register(receiver, selectors.EVENT_READ, receiver)
 
     def _ask(self) -> None:
-        """Ask the devices with 3.5; without a network there is nobody to ask."""
+        """Ask devices with 3.5 to announce themselves; does nothing without a network."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mouth, suppress(OSError):
             mouth.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             mouth.connect((self._everyone, self.ports.app))

@@ -1,6 +1,6 @@
-"""When a device may be asked: by one process at a time, after a gap, and not too soon again.
+"""When a device may be read: by one process at a time, after a gap, and not too soon again.
 
-It is left alone for a while after failed reads, and after it closed lines that were held.
+After failed reads, or after it closed lines that were held open, it is left alone for a while.
 """
 
 import fcntl
@@ -23,12 +23,12 @@ NOTED = ("3.1", "3.2", "3.3", "3.4", "3.5")
 
 
 class DeviceLock:
-    """The lock of one device, and what all processes have to know of it.
+    """The lock of one device, with what all processes need to know about it.
 
-    The lock is the kernel's (flock): it frees itself when a process is killed. The file holds
-    the protocol found for the device; its time is that of the last contact, which costs an SD
-    card less than a page with each reading. A device is known by a hash of its id, which is
-    private.
+    The lock is the kernel's (flock), which releases it when a process is killed. The file holds
+    the detected protocol; its modification time is that of the last contact, which wears an SD
+    card less than rewriting a page for each reading. It is named by a hash of the device id, as
+    that is private.
     """
 
     def __init__(self, folder: Path, device_id: str) -> None:
@@ -40,10 +40,11 @@ class DeviceLock:
         self.version = ""
 
     def acquire(self) -> bool:
-        """Take the lock if it is free; return whether it is ours.
+        """Take the lock if it is free; return whether we hold it.
 
-        Raises OSError when the file can't be opened or locked. Held already is fine. A folder that
-        is gone, with its disk, keeps nobody from reading: no other process finds a lock there.
+        It may be held already. If the folder is gone, for instance with its disk, reading goes on:
+        other processes find no lock there either. Raises OSError when the file can't be opened or
+        locked.
         """
         if self._file is not None:
             return True
@@ -65,7 +66,7 @@ class DeviceLock:
         return True
 
     def release(self) -> None:
-        """Record the last contact and free the lock; it need not be held."""
+        """Record the last contact and release the lock; does nothing if it is not held."""
         if self._file is None:
             return
         file, self._file = self._file, None
@@ -79,24 +80,24 @@ class DeviceLock:
             self._file = None
 
     def gap_left(self, gap_s: float) -> float:
-        """Return the seconds until the last contact with the device is `gap_s` ago."""
-        # A clock that was set back would make the last contact lie far ahead.
+        """Return the seconds until the last contact is `gap_s` ago."""
+        # After the clock was set back the last contact would lie far in the future.
         return max(0.0, min(self._contact + gap_s - time.time(), gap_s))
 
     def note_contact(self) -> None:
-        """Remember that there was contact with the device just now."""
+        """Record a contact with the device just now."""
         self._contact = time.time()
 
     def _recall(self, file: int) -> None:
         found = os.fstat(file)
-        # One that was just made has seen no contact.
+        # A new file means no contact yet.
         self._contact = found.st_mtime if found.st_size else 0.0
         self._noted = os.pread(file, LONGEST_NOTE, 0).decode("ascii", "replace").strip()
         self.version = self._noted if self._noted in NOTED else ""
 
     def _note(self, file: int) -> None:
         note = self.version or NONE
-        # The disk may be full; the gap to the next contact is not worth a failed read.
+        # The disk may be full; that is no reason to fail a read.
         with suppress(OSError):
             if note != self._noted:
                 os.ftruncate(file, os.pwrite(file, f"{note}\n".encode("ascii"), 0))
@@ -104,7 +105,7 @@ class DeviceLock:
 
 
 class CoolDown:
-    """Counts the failures of one meter and says when it may be asked again."""
+    """Counts the failures of one meter and decides when it may be read again."""
 
     def __init__(self, limits: Limits, now: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
@@ -114,12 +115,12 @@ class CoolDown:
         self.failures = 0
 
     def check(self) -> None:
-        """Raise the last failure again while the meter is to be left alone."""
+        """Raise the last failure again while the meter is cooling down."""
         if self._last is not None and self._now() < self._until:
             raise type(self._last)(self._last.code, str(self._last))
 
     def failed(self, error: MeterError) -> None:
-        """Count a failure; from a number of them on, each doubles the time to wait."""
+        """Count a failure; after a number of them, each one doubles the waiting time."""
         self._last = error
         self.failures += 1
         beyond = self.failures - self._limits.failures_to_cool
@@ -138,9 +139,9 @@ LONGEST_RETRY_S = 60.0
 
 
 class Reconnect:
-    """When a held line is opened again: later and later while that fails, and never many at once.
+    """When to reopen a held line: ever later while that fails, and at a random moment.
 
-    `at` is on the clock that `now` was read from.
+    `at` is on the same clock as `now`.
     """
 
     def __init__(self, now: float) -> None:
@@ -148,16 +149,16 @@ class Reconnect:
         self.soon(now)
 
     def soon(self, now: float) -> None:
-        """Open it in about a second."""
+        """Reopen in about a second."""
         self.at = now + RETRY_S * _jitter()
 
     def attempted(self, now: float) -> None:
-        """Wait twice as long before the next attempt."""
+        """Double the wait before the next attempt."""
         self._wait_s = min(max(RETRY_S, 2 * self._wait_s), LONGEST_RETRY_S)
         self.at = now + self._wait_s * _jitter()
 
     def succeeded(self) -> None:
-        """Wait no longer than at first when the line ends."""
+        """Reset the wait to its first value."""
         self._wait_s = 0.0
 
 
@@ -170,15 +171,15 @@ WITHIN_S = 600.0
 CLOSINGS = 3
 FIRST_S = 600.0
 LONGEST_S = 86_400.0
-# The device tolerates a line that lived this long.
+# A line that lived this long was tolerated by the device.
 BORNE_S = 3600.0
-# Lines that end within so many seconds of each other were cut by the network.
+# Lines that end this close together were cut by the network.
 TOGETHER_S = 3.0
 REMEMBERED_LOSSES = 64
 
 
 class Losses:
-    """The lines of all devices that ended of late."""
+    """The lines of all devices that ended recently."""
 
     def __init__(self) -> None:
         self._recent: deque[tuple[float, str]] = deque(maxlen=REMEMBERED_LOSSES)
@@ -188,17 +189,17 @@ class Losses:
         self._recent.append((now, device_id))
 
     def others(self, moment: float, device_id: str) -> bool:
-        """Whether the line to another device ended about then."""
+        """Whether the line to another device ended at about that moment."""
         return any(who != device_id and abs(at - moment) < TOGETHER_S for at, who in self._recent)
 
 
 @dataclass
 class Suspension:
-    """Counts the young lines that a device closed: `push = "auto"`; all times in seconds.
+    """Counts how often a device closed a young line, for `push = "auto"`; all times in seconds.
 
-    Three within ten minutes suspend for ten minutes, the next time for twice as long, up to a
-    day. A line that lived for an hour ends the doubling. A closing is judged a moment later, when
-    it shows whether others were cut as well.
+    Three times within ten minutes suspend push for ten minutes, and each further suspension is
+    twice as long, up to a day. A line that lived for an hour resets that. Each closing is judged a
+    moment later, once it is clear whether other lines were cut as well.
     """
 
     first_s: float = FIRST_S
@@ -208,11 +209,11 @@ class Suspension:
     _unjudged: tuple[float, float] | None = None
 
     def active(self, now: float) -> bool:
-        """Whether no line is to be held now."""
+        """Whether push is suspended now."""
         return now < self.until
 
     def note(self, now: float, lived_s: float) -> bool:
-        """Note that the device closed a line; return whether that is to be judged."""
+        """Record that the device closed a line; return whether that is still to be judged."""
         if lived_s >= YOUNG_S:
             self.closed(now, lived_s)
             return False
@@ -220,7 +221,7 @@ class Suspension:
         return True
 
     def judge(self, now: float, others: Callable[[float], bool], *, at_once: bool = False) -> bool:
-        """Count a closing that was noted, unless `others` were cut; return if that suspends."""
+        """Count a recorded closing unless `others` were cut; return whether that suspends push."""
         if self._unjudged is None:
             return False
         closed_at, lived_s = self._unjudged
@@ -230,7 +231,7 @@ class Suspension:
         return not others(closed_at) and self.closed(now, lived_s)
 
     def closed(self, now: float, lived_s: float) -> bool:
-        """Count that the device closed a line; return whether that suspends push."""
+        """Count a closed line; return whether that suspends push."""
         if lived_s >= BORNE_S:
             self._next_s = 0.0
         if lived_s >= YOUNG_S:

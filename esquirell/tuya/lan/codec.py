@@ -1,8 +1,8 @@
-"""Frames of the Tuya LAN protocol, sealed and opened with the key in force on a connection.
+"""Packs and unpacks frames of the Tuya LAN protocol with the current key of a connection.
 
 Layouts: tinytuya.core.message_helper and tinytuya.core.XenonDevice. 3.1 to 3.3 protect frames
-with a CRC-32, 3.4 signs them with HMAC-SHA256, and both encrypt payloads with AES-ECB; 3.1
-sends most of them in clear. 3.5 encrypts and signs whole frames with AES-GCM.
+with a CRC-32, 3.4 signs them with HMAC-SHA256, and both encrypt payloads with AES-ECB, except
+for most of 3.1's. 3.5 encrypts and signs whole frames with AES-GCM.
 """
 
 import base64
@@ -38,21 +38,21 @@ from esquirell.tuya.tinytuya_import import (
 
 NONCE_BYTES = 16
 LONGEST_FRAME = 8192
-"""In bytes. tinytuya's own limit, 1440, is that of one packet; gateways send more."""
+"""In bytes. tinytuya's own limit, 1440, is one packet; gateways send more."""
 
 MOST_BROKEN_OFF = 8
-"""So many frames in a row may be broken off before a whole one is found behind them."""
+"""Up to this many incomplete frames in a row are skipped to find a whole one."""
 
 _PREFIX_BYTES = 4
 _RETURN_CODE = bytes(4)
 _VERSION_HEADER_BYTES = 15
 _MD5_BYTES = 16
 _BLOCK_BYTES = 16
-# What ends a frame: a CRC-32 or a signature, and the suffix.
+# The end of a frame: a CRC-32 or a signature, and the suffix.
 _SHORTEST_BODY = 8
 _SIGNED_END_BYTES = 36
 _SUFFIXES = {PREFIX_55AA_BIN: b"\x00\x00\xaaU", PREFIX_6699_BIN: b"\x00\x00\x99f"}
-# What follows the length in the header: 55AA counts the suffix into it, 6699 does not.
+# What the length in the header leaves out: 55AA includes the suffix, 6699 does not.
 _HEADERS = {PREFIX_55AA_BIN: (">4I", 16, 0), PREFIX_6699_BIN: (">IHIII", 18, 4)}
 _WITHOUT_VERSION = (
     DP_QUERY,
@@ -67,7 +67,7 @@ _WITHOUT_VERSION = (
 
 @record
 class Frame:
-    """A frame that was opened; an acknowledgement has no payload."""
+    """An unpacked frame; an acknowledgement has no payload."""
 
     command: int
     sequence: int
@@ -75,7 +75,7 @@ class Frame:
 
 
 class FrameError(Exception):
-    """A frame that can't be opened: `speaks` is the protocol that its layout betrays, if any."""
+    """A frame that can't be unpacked; `speaks` is the protocol of its layout, if recognised."""
 
     def __init__(self, speaks: str | None = None) -> None:
         super().__init__("the frame can't be opened")
@@ -83,10 +83,10 @@ class FrameError(Exception):
 
 
 class FrameBuffer:
-    """Cuts a stream of bytes into frames; its memory is bounded.
+    """Cuts a stream of bytes into frames with bounded memory.
 
-    What is no frame is skipped: `skipped` counts the bytes. A frame that its device broke off is
-    given up when a whole one follows.
+    Anything else is skipped: `skipped` counts those bytes. An incomplete frame is dropped when a
+    whole one follows.
     """
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class FrameBuffer:
         self._buffer = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take bytes in; return the frames that are complete by now."""
+        """Take in bytes; return the frames that are now complete."""
         self._buffer += data
         frames = []
         while self._buffer and (frame := self._next()) is not None:
@@ -117,7 +117,7 @@ class FrameBuffer:
                 self._skip(_PREFIX_BYTES)
 
     def _end_of_frame(self, at: int) -> int | None:
-        """Return where a frame that begins at a place ends; None: not yet, 0: it is no frame."""
+        """Return the end of the frame at an offset; None if incomplete, 0 if it is not a frame."""
         prefix = self._buffer[at : at + _PREFIX_BYTES]
         if prefix not in _HEADERS or len(self._buffer) < at + _HEADERS[prefix][1]:
             return None
@@ -130,7 +130,7 @@ class FrameBuffer:
         return end if self._buffer[end - 4 : end] == _SUFFIXES[prefix] else 0
 
     def _whole_frame_behind(self) -> int | None:
-        """Return where a whole frame begins behind the first one, which is not whole."""
+        """Return the offset of a whole frame after the first, incomplete one."""
         at = 0
         for _ in range(MOST_BROKEN_OFF):
             found = [self._buffer.find(prefix, at + 1) for prefix in _HEADERS]
@@ -145,7 +145,7 @@ class FrameBuffer:
         if self._buffer[:4] in _HEADERS:
             return
         found = [at for prefix in _HEADERS if (at := self._buffer.find(prefix)) >= 0]
-        # A prefix may have come in part.
+        # The start of a prefix may have arrived.
         self._skip(min(found) if found else max(0, len(self._buffer) - 3))
 
     def _skip(self, count: int) -> None:
@@ -154,23 +154,23 @@ class FrameBuffer:
 
 
 def header_of(data: bytes) -> TuyaHeader:
-    """Read the header of a frame, which is there as a whole."""
+    """Parse the header of a frame."""
     layout, size, beyond = _HEADERS[data[:4]]
     prefix, *_, sequence, command, length = struct.unpack(layout, data[:size])
     return TuyaHeader(prefix, sequence, command, length, size + length + beyond)
 
 
 class Codec:
-    """Seals and opens the frames of one connection, on either side of it."""
+    """Packs and unpacks the frames of one connection, on either side of it."""
 
     def __init__(self, version: str, key: bytes) -> None:
         self.version = version
         self.use(key)
 
     def use(self, key: bytes) -> None:
-        """Switch to another key: the one agreed on for the session."""
+        """Switch to another key, such as the negotiated session key."""
         self.key = key
-        # Whole blocks in ECB do not depend on each other: one context does for all frames.
+        # Blocks in ECB are independent of each other: one context serves all frames.
         cipher = Cipher(AES(key), ECB())  # noqa: S305 - the protocol's
         self._encrypt = cipher.encryptor().update
         self._decrypt_blocks = cipher.decryptor().update
@@ -184,12 +184,12 @@ class Codec:
         else:
             code, body, prefix = 0, self._seal(payload, named), PREFIX_55AA_VALUE
             body = _RETURN_CODE + body if answers else body
-        # tinytuya works the checksum out; iv=True lets it draw the nonce of a 3.5 frame.
+        # tinytuya computes the checksum; iv=True makes it draw the nonce of a 3.5 frame.
         message = TuyaMessage(sequence, command, code, body, 0, True, prefix, True)  # noqa: FBT003
         return bytes(pack_message(message, hmac_key=self._signing_key))
 
     def unpack(self, frame: bytes) -> Frame:
-        """Open a frame. Raises FrameError."""
+        """Decrypt and check a frame. Raises FrameError."""
         if (frame[:4] == PREFIX_6699_BIN) != (self.version == "3.5"):
             raise FrameError("3.5" if self.version != "3.5" else _older(frame))
         if self.version == "3.5":
@@ -209,7 +209,7 @@ class Codec:
         return self.key if self.version in {"3.4", "3.5"} else None
 
     def _open_6699(self, frame: bytes) -> tuple[Frame, bool]:
-        """Decrypt a frame; return it, and whether its tag fits. Raises FrameError."""
+        """Decrypt a 6699 frame; return it, and whether its tag is valid. Raises FrameError."""
         try:
             said = unpack_message(frame, self.key, header=header_of(frame), no_retcode=True)
         except (DecodeError, struct.error) as error:
@@ -217,7 +217,7 @@ class Codec:
         return Frame(said.cmd, said.seqno, said.payload), said.crc_good
 
     def _signed(self, frame: bytes) -> str | None:
-        """Distinguish older protocols from 3.4, which signs where they have a CRC-32."""
+        """Return the protocol of a frame: 3.4 signs where older ones have a CRC-32."""
         return self.version if frame[:4] == PREFIX_6699_BIN else "3.4"
 
     def _seal(self, payload: bytes, named: bytes) -> bytes:
@@ -228,7 +228,7 @@ class Codec:
         return named + self._encrypt(_padded(payload))
 
     def _open(self, payload: bytes) -> bytes:
-        """Decrypt a payload and take its version off. Raises ValueError or binascii.Error."""
+        """Decrypt a payload and remove its version header. Raises ValueError or binascii.Error."""
         if self.version == "3.5":
             return _without_version(payload)
         if self.version == "3.4":
@@ -236,7 +236,7 @@ class Codec:
         if self.version == "3.1" and not payload.startswith(b"3.1"):
             return payload
         if payload[:2] == b"3." and not payload.startswith(self.version.encode()):
-            raise ValueError("it names another protocol")
+            raise ValueError("the payload is of another protocol")
         if self.version == "3.1":
             return self._decrypt(base64.b64decode(payload[3 + _MD5_BYTES :], validate=True))
         if len(payload) % _BLOCK_BYTES == _VERSION_HEADER_BYTES:
@@ -245,17 +245,17 @@ class Codec:
 
     def _decrypt(self, sealed: bytes) -> bytes:
         if not sealed or len(sealed) % _BLOCK_BYTES:
-            raise ValueError("these are no whole blocks")
+            raise ValueError("the length is not a multiple of the block size")
         return _unpadded(self._decrypt_blocks(sealed))
 
 
 def proof_of(key: bytes, nonce: bytes) -> bytes:
-    """Build what proves the knowledge of a key to the side that drew the nonce."""
+    """Return the proof of knowing a key, for the side that drew the nonce."""
     return hmac.digest(key, nonce, sha256)
 
 
 def session_key(version: str, local_key: bytes, client: bytes, device: bytes) -> bytes:
-    """Derive the key of a session from the nonces of both sides, as tinytuya does."""
+    """Derive a session key from the nonces of both sides, as tinytuya does."""
     mixed = bytes(a ^ b for a, b in zip(client, device, strict=True))
     cipher = AESCipher(local_key)
     if version == "3.4":
@@ -264,21 +264,21 @@ def session_key(version: str, local_key: bytes, client: bytes, device: bytes) ->
 
 
 def _padded(payload: bytes) -> bytes:
-    """Fill up to whole blocks, as PKCS #7 does."""
+    """Pad to whole blocks (PKCS #7)."""
     missing = _BLOCK_BYTES - len(payload) % _BLOCK_BYTES
     return payload + bytes([missing]) * missing
 
 
 def _unpadded(payload: bytes) -> bytes:
-    """Take the padding off. Raises ValueError."""
+    """Remove the padding (PKCS #7). Raises ValueError."""
     count = payload[-1]
     if not 1 <= count <= _BLOCK_BYTES or payload[-count:] != payload[-1:] * count:
-        raise ValueError("this is no padding")
+        raise ValueError("the padding is invalid")
     return payload[:-count]
 
 
 def _without_return_code(payload: bytes) -> bytes:
-    """Take the return code off, where there is one: some reports have none."""
+    """Remove the return code, if there is one: some reports have none."""
     return payload[4:] if payload[:3] == bytes(3) and len(payload) >= len(_RETURN_CODE) else payload
 
 
@@ -287,9 +287,9 @@ def _without_version(payload: bytes) -> bytes:
 
 
 def _checked(frame: bytes, key: bytes | None) -> tuple[Frame, bool]:
-    """Take a 55AA frame apart; return it, and whether its signature or its CRC-32 fits.
+    """Parse a 55AA frame; return it, and whether its signature or CRC-32 is valid.
 
-    tinytuya does the same with a dozen calls more. Raises FrameError.
+    tinytuya does the same with a dozen more calls. Raises FrameError.
     """
     layout, size, _ = _HEADERS[PREFIX_55AA_BIN]
     end = len(frame) - (_SIGNED_END_BYTES if key else _SHORTEST_BODY)
@@ -302,7 +302,7 @@ def _checked(frame: bytes, key: bytes | None) -> tuple[Frame, bool]:
 
 
 def _older(frame: bytes) -> str | None:
-    """Name the protocol of a 55AA frame: below 3.4 it has a CRC-32, else a signature."""
+    """Return the protocol of a 55AA frame: a CRC-32 below 3.4, a signature from then on."""
     try:
         opened, is_intact = _checked(frame, None)
     except FrameError:
@@ -311,7 +311,7 @@ def _older(frame: bytes) -> str | None:
 
 
 def _by_payload(payload: bytes, asked: str) -> str | None:
-    """Recognise it by its CRC-32: it may name its version, and only 3.1 speaks in clear."""
+    """Tell protocols with a CRC-32 apart: by the version header, or by plain text (3.1)."""
     payload = _without_return_code(payload)
     for version in ("3.1", "3.2", "3.3"):
         if payload.startswith(version.encode()):

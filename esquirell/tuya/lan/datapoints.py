@@ -1,4 +1,4 @@
-"""What a meter said: each datapoint with its time, and each increment that it reported, once."""
+"""The datapoints that a meter sent, each with its time, and the increments it reported."""
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
@@ -15,7 +15,7 @@ from esquirell.tuya.lan.session import Message
 KEEP_S = 60.0
 KEPT_INTERVALS = 3
 MISSES = 2
-"""How often a datapoint may be missing in answers before none is waited for any more."""
+"""How often answers may lack a datapoint before it is no longer waited for."""
 
 CONFIRM_S = 3600.0
 CONFIRM_AGAIN_S = 60.0
@@ -27,7 +27,7 @@ FOREVER = float("inf")
 
 @dataclass(slots=True)
 class Datapoint:
-    """A value, when it was said (monotonic) and over which line; `asked` to confirm it since."""
+    """A value, when (monotonic s) and over which line it came; `asked` how often it was queried."""
 
     value: Any
     at: float
@@ -37,12 +37,11 @@ class Datapoint:
 
 @dataclass(slots=True)
 class Datapoints:
-    """All that one meter said, over all its lines, and what is to come of it.
+    """All datapoints of one meter, over all its lines, and how it answers.
 
-    `answered` are those that ever were in an answer, `came` also those that came while one was
-    waited for. `missing` counts the answers in a row that each lacked. `by_id`:
-    the device has to be asked for each by its id; `answers_by_reports`: it answers a question with
-    nothing but reports.
+    `answered` are the ids that were ever in an answer, `came` also those that came during a
+    read. `missing` counts the answers in a row without each id. `by_id`: the device must be
+    queried by datapoint id; `answers_by_reports`: it answers queries only with reports.
     """
 
     known: dict[str, Datapoint] = field(default_factory=dict)
@@ -59,7 +58,7 @@ class Datapoints:
     refresh_ends: float = 0.0
 
     def take(self, message: Message, now: float, line: int) -> None:
-        """Take in what a message says, whatever kind it is of."""
+        """Store the datapoints of a message of any kind."""
         self.last_at, self.last_ids = now, frozenset(message.dps)
         for name, value in message.dps.items():
             point = self.known.get(name)
@@ -87,47 +86,47 @@ class Datapoints:
         self.refreshing, self.refresh_ends = frozenset(map(str, ids)), now + REFRESHED_S
 
     def is_refresh(self, message: Message, now: float) -> bool:
-        """Whether a report is what an UPDATEDPS brought."""
+        """Whether a report is the result of an UPDATEDPS."""
         return now < self.refresh_ends and message.dps.keys() <= self.refreshing
 
     def may_be_refresh(self, message: Message, now: float) -> bool:
-        """Whether an UPDATEDPS may have brought a report, or a part of it."""
+        """Whether a report may be, at least partly, the result of an UPDATEDPS."""
         return now < self.refresh_ends and not self.refreshing.isdisjoint(message.dps)
 
     def heard_since(self, moment: float) -> bool:
-        """Whether anything was said since a moment."""
+        """Whether anything was received since a moment."""
         return self.last_at >= moment
 
     @property
     def complete(self) -> bool:
-        """Whether answers hold all that the meter ever said."""
+        """Whether answers contain everything the meter has ever sent."""
         return self.answers_by_reports or self.known.keys() <= self.answered
 
     def expected(self, named: Collection[str]) -> AbstractSet[str]:
-        """Return the ids to wait for: those named by the profile and those that ever came."""
+        """Return the ids to wait for: those the profile names and those seen before."""
         ids = self.came if self.came.issuperset(named) else self.came.union(named)
         if not self.missing:
             return ids
         return {name for name in ids if self.missing.get(name, 0) < MISSES}
 
     def outstanding(self, due: Collection[str], since: float) -> set[str]:
-        """Return the ids that were not said since a moment."""
+        """Return the ids not received since a moment."""
         if self.last_at >= since and self.last_ids.issuperset(due):
             return set()  # all came in one message: the usual case
         known = self.known
         return {name for name in due if (point := known.get(name)) is None or point.at < since}
 
     def count_answer(self, due: Collection[str], left: Collection[str], since: float) -> None:
-        """Record which datapoints an answer brought; `left` are those that are missing."""
+        """Record which datapoints an answer contained; `left` are the missing ones."""
         for name in due if left or self.missing else ():
             self.missing[name] = self.missing.get(name, 0) + 1 if name in left else 0
         if not self.known.keys() <= self.came:
             self._note_came([name for name, point in self.known.items() if point.at >= since])
 
     def unconfirmed(self, now: float, line: int) -> set[str]:
-        """Return the ids that are to be asked for anew, as the line lives and says nothing of them.
+        """Return the ids to query again because the line is alive but has not sent them for long.
 
-        Nobody asks for one more than twice.
+        None is queried more than twice.
         """
         return {
             name
@@ -144,16 +143,16 @@ class Datapoints:
         interval_s: Callable[[], float],
         counters: Collection[str],
     ) -> Mapping[str, Datapoint]:
-        """Return what is still to be believed; `line` is the one that lives, None without one.
+        """Return the values that still hold; `line` is the current one, None if there is none.
 
-        While the line lives it holds what was said over it, but for what was asked for twice in
-        vain; of counters it holds that, too, as they may rest. What was said over an earlier line
-        holds for three intervals, at least a minute.
+        While a line is open, what came over it holds, except for values queried twice without an
+        answer; counters hold even then, as they may not be changing. Values from an earlier line
+        hold for three intervals, at least a minute.
         """
         for point in self.known.values():
             if point.line != line or point.asked:
                 break
-        else:  # all was said over this line and asked for by nobody since: the usual case
+        else:  # all came over this line and none was queried since: the usual case
             return self.known
         keep_s = max(KEEP_S, KEPT_INTERVALS * interval_s())
         return {
@@ -171,14 +170,14 @@ def _denied(point: Datapoint, now: float) -> bool:
     return point.asked >= MISSES and now - point.at >= CONFIRM_S + MISSES * CONFIRM_AGAIN_S
 
 
-# Without a number or a time of its own, the same increment again this soon (s) is a repetition.
+# Without a sequence number or time, the same increment within this time (s) is a repetition.
 REPEATED_S = 3.0
 REMEMBERED = 32
 
 
 @record
 class Increment:
-    """A report of what was added (`value`), over which line and when (monotonic s) it came."""
+    """A reported increment (`value`), with its line and arrival time (monotonic s)."""
 
     message: Message
     value: int
@@ -186,9 +185,9 @@ class Increment:
     at: float
 
     def repeats(self, before: "Increment", *, numbers: bool) -> bool:
-        """Whether a device said the same once more: by its frame's number, its time, our clock.
+        """Whether this repeats an earlier report, by frame number, device time, or our clock.
 
-        `numbers`: it gives each report a number of its own.
+        `numbers`: the device numbers its reports.
         """
         new, old = self.message, before.message
         if self.value != before.value:
@@ -203,10 +202,10 @@ class Increment:
 
 @dataclass(slots=True)
 class Increments:
-    """What a meter reported to have added since somebody took it from here, by DP id.
+    """The increments a meter reported since they were last taken, by DP id.
 
-    `came`: any ever did. `line` is the one over which the meter was listened to then, `missed`:
-    an increment was left out since, as it may have been one that is known.
+    `came`: it has ever reported one. `line` is the one it was listened to on at that time.
+    `missed`: an increment was left out since, as it may be one already counted.
     """
 
     came: bool = False
@@ -221,7 +220,7 @@ class Increments:
     def report(
         self, message: Message, ids: frozenset[str], now: float, line: int, *, asked: bool
     ) -> None:
-        """Take in a report; while something is `asked` of the meter, it may be the answer."""
+        """Count a report; while a query is open (`asked`), it may be the answer."""
         self._look_at_number(message, line)
         for name in ids & message.dps.keys():
             value = whole(message.dps[name])
@@ -234,7 +233,7 @@ class Increments:
                 self._count(name, increment)
 
     def settle(self, *, answered_by_reports: bool) -> None:
-        """Decide on what was reported while something was asked."""
+        """Decide about reports that arrived during a query."""
         unsure, self._unsure = self._unsure, []
         for name, increment in unsure:
             if not answered_by_reports:
@@ -243,14 +242,14 @@ class Increments:
                 self._leave_out(name, increment.value)
 
     def leave_out(self, message: Message, ids: frozenset[str]) -> None:
-        """Leave a message out that was asked for: it holds the last increment, or a new one."""
+        """Ignore a requested message: it holds the last increment, or perhaps a new one."""
         for name in ids & message.dps.keys():
             self._leave_out(name, whole(message.dps[name]) or 0)
 
     def take(self, line: int | None) -> tuple[dict[str, int], bool]:
-        """Return what came since the last time, and whether there may have been more.
+        """Return the increments since the last call, and whether some may have been missed.
 
-        `line` is the one that lives, None without one.
+        `line` is the current one, None if there is none.
         """
         interrupted = self.missed or line is None or line != self.line
         new, self._new = self._new, {}
@@ -258,7 +257,7 @@ class Increments:
         return new, interrupted
 
     def _look_at_number(self, message: Message, line: int) -> None:
-        """Detect a device that does not number its reports: two of them share a number."""
+        """Detect a device that does not number its reports: two of them have the same number."""
         if self._last is not None:
             before_line, before = self._last
             same = before_line == line and before.sequence == message.sequence
@@ -275,16 +274,16 @@ class Increments:
         if not known:
             self.came = True
             self._new[name] = self._new.get(name, 0) + increment.value
-        for before in known:  # or repetitions would push out what was said before them
+        for before in known:  # or repetitions would push out older ones
             recent.remove(before)
         recent.append(increment)
 
 
 @dataclass(slots=True)
 class Child:
-    """One meter behind a device, and what it said: the device itself, or one behind a gateway.
+    """One meter behind a device and its datapoints: the device itself, or one behind a gateway.
 
-    `is_new`: it said something by itself that is not published yet. `held`: its line is to be held
+    `is_new`: it reported something that is not published yet. `held`: its line is to be kept
     open.
     """
 
@@ -296,13 +295,13 @@ class Child:
     held: bool = False
 
     def last_question(self) -> Question:
-        """Return what was asked of it last, or what is to be asked first."""
+        """Return its last question, or the first one to ask."""
         return self.question or Question(self.meter)
 
     def take(self, message: Message, now: float, line: int, *, asked: bool) -> None:
-        """Take a message in; what the meter says by itself is to be reported.
+        """Store a message; a report that is not part of an answer is to be published.
 
-        `asked`: it is being read, so that a report may be a part of the answer.
+        `asked`: it is being read, so that a report may be part of the answer.
         """
         is_refresh = self.datapoints.is_refresh(message, now)
         names = self.last_question().increments
@@ -325,7 +324,7 @@ class Child:
         *,
         partial: bool,
     ) -> RawDatapoints:
-        """Return what is to be believed of the meter now; `line` is the one that lives, if any."""
+        """Return the values that hold now; `line` is the current one, if there is one."""
         question = self.last_question()
         current = self.datapoints.current(
             now, line, lambda: interval_s(self.meter), question.counters

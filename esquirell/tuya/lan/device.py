@@ -1,4 +1,4 @@
-"""One device on the LAN: the meters behind it, and what is done with its line next."""
+"""One device on the LAN: the meters behind it, and what happens on its line next."""
 
 import logging
 from collections import deque
@@ -29,7 +29,7 @@ from esquirell.tuya.lan.session import Message
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 15.0
-"""After so many seconds without a word from us; devices hang up after about thirty."""
+"""Sent after this many seconds without a frame from us; devices hang up after about thirty."""
 
 HEARTBEAT_ANSWER_S = 5.0
 MISSED_HEARTBEATS = 2
@@ -37,16 +37,16 @@ SUSPENDED_OPEN_S = 5.0
 
 
 class Read(NamedTuple):
-    """A question under way, and who waits for the answer."""
+    """A question in progress, and the function that takes its answer."""
 
     question: Question
     answered: Callable[[RawDatapoints | EsquirellError], None]
 
 
 class Device:
-    """Serves reads one after the other and, between them, holds the line if that is wanted.
+    """Serves reads one after the other and keeps the line open in between if needed.
 
-    Everything here runs in the loop's thread; `wake` lets it go on as far as it can.
+    Everything here runs in the loop's thread; `wake` lets it continue as far as it can.
     """
 
     def __init__(self, meter: Meter, network: Network, losses: Losses) -> None:
@@ -74,13 +74,13 @@ class Device:
         self._script = self._live()
 
     def ask(self, read: Read) -> None:
-        """Ask a meter behind this device, after what was asked before."""
+        """Queue a read of a meter behind this device."""
         self.child_of(read.question.meter).question = read.question
         self._reads.append(read)
         self.wake()
 
     def child_of(self, meter: Meter) -> Child:
-        """Return what is known of a meter behind this device; new is fine."""
+        """Return the state of a meter behind this device, created on first use."""
         child = self.children.get(meter.name)
         if child is None or child.meter is not meter:
             child = child or Child(meter)
@@ -89,13 +89,13 @@ class Device:
         return child
 
     def hold(self, names: Collection[str]) -> None:
-        """Hold the line for the meters of these names from now on, as far as `keep` says so."""
+        """Keep the line open for the meters of these names, as far as `keep` allows."""
         for name, child in self.children.items():
             child.held = name in names and self._network.keep(child.meter) == "held"
         self.wake()
 
     def drop(self, meter_name: str) -> bool:
-        """Forget a meter, after its reads; return whether the device is of no use any more."""
+        """Forget a meter, after its reads; return whether the device has no meters left."""
         self._dropped = len(self.children) <= 1
         if not self._dropped:
             self.children.pop(meter_name, None)
@@ -103,7 +103,7 @@ class Device:
         return self._dropped
 
     def end(self) -> None:
-        """Report what came, break off the reads under way and hang up."""
+        """Report what has arrived, cancel the reads in progress and close the line."""
         self._exchange.read()
         self.quiet()
         self._script.close()
@@ -111,7 +111,7 @@ class Device:
         self._answer_all(stopped)
 
     def abandon(self) -> None:
-        """Close this process's copies of what belongs to another one."""
+        """Close this process's copies of sockets and locks that belong to its parent."""
         self._lock.abandon()
         if self._exchange.line is not None:
             self._exchange.line.abandon()
@@ -137,7 +137,7 @@ class Device:
             read.answered(error(read.question.meter))
 
     def quiet(self) -> None:
-        """Report the state of each meter that said something by itself."""
+        """Report the state of each meter that sent something unasked."""
         for child in self.children.values():
             if child.is_new:
                 child.is_new = False
@@ -146,7 +146,7 @@ class Device:
                     self._network.listener.reported(child.meter, self._heard(child, push))
 
     def _push_of(self, child: Child) -> Push:
-        """Return whether the line of a meter is held."""
+        """Return whether the line of a meter is held open."""
         if not child.held:
             return "off"
         return "suspended" if self._is_suspended(child) else "on"
@@ -168,7 +168,7 @@ class Device:
         self._disconnect()
 
     def _serve(self, read: Read) -> Script[None]:
-        """Answer one read, and forget it."""
+        """Serve one read and remove it from the queue."""
         child = self.child_of(read.question.meter)
         answer: RawDatapoints | EsquirellError
         try:
@@ -182,12 +182,12 @@ class Device:
         read.answered(answer)
 
     def _counted(self, read: Script[RawDatapoints]) -> Script[RawDatapoints]:
-        """Count failures in a row, but not that the meter is busy with ourselves."""
+        """Count failures in a row, except that another process of ours is reading."""
         try:
             heard = yield from read
         except MeterError as error:
             self._cooling.failed(error)
-            # A line that is held is not opened again right after that.
+            # A held line is not reopened right after that.
             self._reconnect.attempted(self._now())
             raise
         self._cooling.succeeded()
@@ -212,7 +212,7 @@ class Device:
         return self._heard(child, self._push_of(child), partial=is_partial)
 
     def _listen(self) -> Script[None]:
-        """Keep the line open until something is to be done, or it is of no use any more."""
+        """Keep the line open until there is something to do, or it is no longer needed."""
         holds = self._holds() and not self._dropped
         if not holds and not self.stays_open():
             self._disconnect()
@@ -224,21 +224,21 @@ class Device:
             yield from self._send_heartbeat()
         elif now < self._confirm_at or not self._confirm_old(now):
             if now >= self._confirm_at:
-                # What was not confirmed for an hour need not be looked for after each read.
+                # It is enough to check for old values now and then, not after each read.
                 self._confirm_at = now + HEARTBEAT_S
             yield from self._rest(exchange.sent_at + HEARTBEAT_S)
         if exchange.line is not None and not exchange.line.usable:
             self._line_lost()
 
     def _rest(self, until: float) -> Script[None]:
-        """Wait for something to do; what comes meanwhile is reported when the line is quiet."""
+        """Wait for something to do; publish reports that arrive meanwhile once it is quiet."""
         self.rests = True
         yield until
         self.rests = False
         self._exchange.read()
 
     def _send_heartbeat(self) -> Script[None]:
-        """Send a heartbeat; when two in a row bring nothing at all, ask whether the line lives."""
+        """Send a heartbeat; if two in a row bring no frame at all, test the line with a query."""
         exchange, sent_at = self._exchange, self._now()
         assert exchange.session is not None  # noqa: S101 - the line is ready
         exchange.send(exchange.session.heartbeat())
@@ -248,12 +248,12 @@ class Device:
         )
         self._missed = 0 if heard else self._missed + 1
         if self._missed >= MISSED_HEARTBEATS and self._heartbeats_answered and exchange.ready:
-            # Some devices never answer heartbeats: an answer to a question counts as well.
+            # Some devices never answer heartbeats: an answer to a query counts as well.
             yield from self._ask_for_report()
             self._heartbeats_answered = not exchange.ready
 
     def _reopen(self) -> Script[None]:
-        """Open a line that is to be held and ask what is new, less and less often if it fails."""
+        """Open a line that is to be held, and query it; less and less often while that fails."""
         now = self._now()
         if now < self._reconnect.at:
             self._lock.release()
@@ -263,7 +263,7 @@ class Device:
         yield from self._ask_for_report()
 
     def _ask_for_report(self) -> Script[None]:
-        """Ask a meter without a request; its answer counts as a report."""
+        """Query a meter without a read; its answer counts as a report."""
         child = next(child for child in self.children.values() if self._is_held(child))
         try:
             heard = yield from self._read(child, child.last_question())
@@ -312,7 +312,7 @@ class Device:
             self._suspended_names.clear()
 
     def received(self, message: Message) -> None:
-        """Put what the device said where it belongs: to the meter that it is about."""
+        """Pass a message to the meter that it is about."""
         child = self._child_of_message(message)
         if child is not None:
             number, is_asked = self._exchange.number, child is self._asked
@@ -321,7 +321,7 @@ class Device:
                 self._exchange.wait_for_quiet()
 
     def _child_of_message(self, message: Message) -> Child | None:
-        """Find the meter that a message is about; without a name an answer is of the one asked."""
+        """Find the meter of a message; an answer without a name is from the meter being read."""
         asked = self._asked
         if not message.cid and asked is not None and not message.is_report:
             return asked
@@ -333,7 +333,7 @@ class Device:
         return child.heard(self._now(), line, push, self._network.interval_s, partial=partial)
 
     def _confirm_old(self, now: float) -> bool:
-        """Ask anew for what was not confirmed for long; return whether there was any."""
+        """Query values that have not been confirmed for long; return whether there were any."""
         for child in self.children.values():
             ids = child.datapoints.unconfirmed(now, self._exchange.number)
             ids -= child.last_question().increments
@@ -348,14 +348,14 @@ class Device:
         return any(self._is_held(child) for child in self.children.values())
 
     def _is_held(self, child: Child) -> bool:
-        """Whether a line is to be held for a meter; behind a gateway, if it ever reported."""
+        """Whether a line is to be held for a meter; behind a gateway, once it has reported."""
         reports = not child.meter.cid or bool(child.datapoints.reports)
         return reports and self._push_of(child) == "on"
 
     def _is_suspended(self, child: Child) -> bool:
         if child.meter.push != "auto" or not self._suspension.active(self._now()):
             return False
-        # Increments are in no answer, whatever else is.
+        # Increments come only in reports, even if answers contain everything else.
         return child.datapoints.complete and not child.increments.came
 
     def stays_open(self) -> bool:
@@ -369,7 +369,7 @@ class Device:
         return (alone and "kept" in keeps) or self._lingers(self._now())
 
     def _lingers(self, now: float) -> bool:
-        """Return whether the line stays open for a moment after a poll, though it is not held."""
+        """Return whether the line stays open for a moment after a poll, although it is not held."""
         is_suspended = any(self._push_of(child) == "suspended" for child in self.children.values())
         return is_suspended and now < self._open_until
 

@@ -1,4 +1,4 @@
-"""The line to one device and what is datapoints over it: connect, agree on a key, ask, listen."""
+"""The line to one device, and the exchange over it: connect, agree on a key, ask, listen."""
 
 import socket
 import threading
@@ -17,26 +17,26 @@ from esquirell.tuya.tinytuya_import import STATUS, UPDATEDPS
 
 T = TypeVar("T")
 Script = Generator[float, None, T]
-"""Work that waits: it yields the monotonic time at which to go on, unless something comes first."""
+"""Work that waits: it yields the monotonic time to continue at, or earlier if data arrives."""
 
-# What comes within a moment is a part of the same report: see the contract of `push`.
+# Frames that arrive within a moment are part of one report.
 QUIET_S = 0.02
 LATEST_S = 0.1
-# More is not left unread.
+# At most this much is left unread.
 MOST_UNREAD = 65_536
 GROUP_SIZE = 10
 GROUP_S = 0.5
 LINGER_S = 1.2
-# Where DPs are found in practice, in groups that fit into one frame of a device that is asked by
-# ids. DP 1 is in each: some devices stay silent when they have none of the DPs of a request.
+# Where DPs are found in practice, in groups that fit into one frame of a device that is queried by
+# id. DP 1 is in each group: some devices stay silent if they have none of the requested DPs.
 _RANGES = ((2, 31), (50, 69), (101, 140))
 _SEARCHED = [str(dp) for first, last in _RANGES for dp in range(first, last + 1)]
 
 
 class Owner(Protocol):
-    """The device whose line it is.
+    """The device that owns the line.
 
-    While it `rests` nothing that comes is waited for: it is understood once the line is quiet.
+    While it `rests`, nothing is being waited for: data is parsed once the line is quiet.
     """
 
     rests: bool
@@ -95,7 +95,7 @@ class Exchange:
         return self.line is not None and self.line.ended
 
     def disconnect(self) -> None:
-        """Close the line; none is fine."""
+        """Close the line, if there is one."""
         line, self.line, self.session, self._unread = self.line, None, None, b""
         if line is not None:
             line.close()
@@ -109,7 +109,7 @@ class Exchange:
     def wait_until(
         self, condition: Callable[[], object], deadline: Callable[[], float]
     ) -> Script[bool]:
-        """Wait until a condition holds or the line is done; return whether it holds."""
+        """Wait until a condition holds or the line has ended; return whether it holds."""
         while not condition():
             if self.line is None or self.line.error or self.ended or self._now() >= deadline():
                 return False
@@ -117,13 +117,13 @@ class Exchange:
         return True
 
     def wait_for_gap(self) -> Script[None]:
-        """Wait until the last contact with the device is long enough ago."""
+        """Wait until the minimum gap since the last contact has passed."""
         end = self._now() + self.lock.gap_left(self._limits.gap_s)
         while self._now() < end:
             yield end
 
     def run_in_thread(self, work: Callable[[], T], end: float = FOREVER) -> Script[T]:
-        """Run in a thread what may take long. Raises what it raises, or TimeoutError."""
+        """Run slow work in a thread. Raises its error, or TimeoutError."""
         done: list[Callable[[], T]] = []
 
         def run() -> None:
@@ -143,7 +143,7 @@ class Exchange:
         return done[0]()
 
     def connect(self, meter: Meter, version: str, end: float) -> Script[None]:
-        """Open a line in one protocol, at whichever address of the device answers.
+        """Open a line in one protocol, at the first address of the device that accepts it.
 
         Raises AttemptError.
         """
@@ -168,7 +168,7 @@ class Exchange:
             raise AttemptError(version, step, error.strerror or str(error)) from error
 
     def negotiate_key(self, end: float) -> Script[None]:
-        """Agree on a session key, where the protocol has one. Raises AttemptError."""
+        """Negotiate a session key if the protocol has one. Raises AttemptError."""
         session = self.session
         assert session is not None  # noqa: S101 - it is connected
         self.send(session.start())
@@ -185,11 +185,11 @@ class Exchange:
     def ask(
         self, datapoints: Datapoints, question: Question, answer_s: float, end: float
     ) -> Script[None]:
-        """Ask for all datapoints, after an UPDATEDPS for those to refresh. Raises AttemptError."""
+        """Query all datapoints, after an UPDATEDPS for those to refresh. Raises AttemptError."""
         session, since = self.session, self._now()
         assert session is not None  # noqa: S101 - it is connected
         session.evidence.garbled, session.evidence.refusal = False, ""
-        # An increment is no state: asked for, a device says the last one again.
+        # An increment is not a state: when queried, a device repeats the last one.
         cid, due = question.meter.cid, datapoints.expected(question.ids)
         if question.increments:
             due = due - question.increments
@@ -208,7 +208,7 @@ class Exchange:
         yield from self._complete(datapoints, question.meter.cid, due, since, end)
 
     def refresh(self, datapoints: Datapoints, ids: Iterable[int], cid: str) -> None:
-        """Ask for datapoints to be measured and reported."""
+        """Request that datapoints be measured and reported."""
         assert self.session is not None  # noqa: S101 - it is connected
         ids = list(ids)
         self._heard.clear()
@@ -218,7 +218,7 @@ class Exchange:
     def _query(
         self, datapoints: Datapoints, frame: bytes, answer_s: float, end: float
     ) -> Script[None]:
-        """Send a query and wait for the first datapoints, or for what says that none will come."""
+        """Send a query and wait for the first datapoints, or for a sign that none will come."""
         assert self.session is not None  # noqa: S101 - it is connected
         evidence, asked, answers = self.session.evidence, self._now(), datapoints.answers
         self.send(frame)
@@ -228,7 +228,7 @@ class Exchange:
             told = evidence.garbled or evidence.stranger or bool(evidence.refusal)
             return datapoints.answers > answers or by_report or told
 
-        # A device does one thing after the other: each that it did begins the time anew.
+        # A device does one thing after the other: each completed step restarts the timeout.
         yield from self.wait_until(
             answered, lambda: min(max(asked, self._acted_at) + answer_s, end)
         )
@@ -239,7 +239,7 @@ class Exchange:
     def _ask_by_id(
         self, datapoints: Datapoints, question: Question, answer_s: float, end: float
     ) -> Script[None]:
-        """Ask for datapoints by their ids: those known or named first, then where they may be."""
+        """Query datapoints by id: those known or named first, then where they may be."""
         assert self.session is not None  # noqa: S101 - it is connected
         known = sorted(datapoints.came | question.ids, key=int)
         others = [] if datapoints.came else [name for name in _SEARCHED if name not in question.ids]
@@ -254,7 +254,7 @@ class Exchange:
     def _complete(
         self, datapoints: Datapoints, cid: str, due: Collection[str], since: float, end: float
     ) -> Script[None]:
-        """Wait for the rest of an answer: all that is due, or until the line is quiet."""
+        """Wait for the rest of an answer: until all expected ids came, or the line is quiet."""
         is_complete = yield from self.wait_until(
             lambda: due and not datapoints.outstanding(due, since),
             lambda: min(self.heard_at + self._limits.quiet_s, end),
@@ -262,19 +262,19 @@ class Exchange:
         left = set() if is_complete else datapoints.outstanding(due, since)
         if left and not datapoints.by_id and not self.ended:
             self.refresh(datapoints, [int(name) for name in left], cid)
-            # What comes later over a line that stays open counts as well.
+            # On a line that stays open, later frames count as well.
             ends = min(self._now() + (0 if self._owner.stays_open() else LINGER_S), end)
             yield from self.wait_until(lambda: not datapoints.outstanding(due, since), lambda: ends)
             left = datapoints.outstanding(due, since)
         datapoints.count_answer(due, left, since)
 
     def wait_for_quiet(self) -> None:
-        """Report what came once the line is quiet, at the latest after a short delay."""
+        """Report what arrived once the line is quiet, or at the latest after a short delay."""
         self._latest = min(self._latest, self._came_at + LATEST_S)
         self._quiet.set(min(self._came_at + QUIET_S, self._latest))
 
     def read(self) -> None:
-        """Understand what came and was left unread."""
+        """Parse the data that was left unread."""
         data, self._unread = self._unread, b""
         if data and self.session is not None:
             self._understand(self.session, data)
@@ -313,7 +313,7 @@ class Exchange:
         )
 
     def _addresses(self, meter: Meter, end: float) -> Script[list[Address]]:
-        """Find all addresses of a host. Raises OSError."""
+        """Resolve the addresses of a host. Raises OSError."""
         where = meter.address, meter.port
         try:
             found = socket.getaddrinfo(*where, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)

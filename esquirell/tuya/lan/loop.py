@@ -1,4 +1,4 @@
-"""One thread that waits for all lines and all time limits at once."""
+"""One thread that waits for all lines and timers at once."""
 
 import heapq
 import logging
@@ -22,9 +22,9 @@ Address = tuple[socket.AddressFamily, Any]
 
 
 class Loop:
-    """Runs everything about devices in one thread, which starts with the first call.
+    """Runs all work on devices in one thread, which starts with the first call.
 
-    Only `call` and `close` are for other threads. `now` is the clock (s) of all that it runs.
+    Only `call` and `close` may be called from other threads. `now` is the clock (s) it runs by.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -46,7 +46,7 @@ class Loop:
                 self._wake.send(b"\0")
 
     def close(self) -> None:
-        """End the loop after what was called so far, and wait for that; never started is fine."""
+        """Run what was called so far, end the loop, and wait for that; works if never started."""
         with self._lock:
             thread = self._thread
             self._closed = thread is None
@@ -55,14 +55,14 @@ class Loop:
             thread.join()
 
     def watch(self, end: socket.socket, events: int, ready: Callable[[int], None]) -> None:
-        """Call `ready` with the events of a socket, instead of what was called before."""
+        """Call `ready` with the events of a socket, instead of the function set before."""
         if end in self._selector.get_map():
             self._selector.modify(end, events, ready)
         else:
             self._selector.register(end, events, ready)
 
     def forget(self, end: socket.socket) -> None:
-        """Watch a socket no more; not watched is fine."""
+        """Stop watching a socket, if it is watched."""
         with suppress(KeyError):
             self._selector.unregister(end)
 
@@ -117,12 +117,12 @@ class Loop:
 def _guarded(function: Callable[..., None], *arguments: object) -> None:
     try:
         function(*arguments)
-    except Exception:  # the border: a fault with one device must not cost the others
+    except Exception:  # a fault with one device must not affect the others
         log.exception("unexpected error with a device")
 
 
 class Timer:
-    """Calls `ended` once it is `due`, on the loop's clock; FOREVER: not at all."""
+    """Calls `ended` once it is `due`, on the loop's clock; FOREVER means never."""
 
     def __init__(self, loop: Loop, ended: Callable[[], None]) -> None:
         self.due = FOREVER
@@ -130,7 +130,7 @@ class Timer:
         self._loop = loop
 
     def set(self, moment: float) -> None:
-        """End at this moment, instead of the one set before."""
+        """Set the moment to end at, replacing the one before."""
         if moment != self.due:
             self.due = moment
             if moment != FOREVER:
@@ -138,9 +138,9 @@ class Timer:
 
 
 class Line:
-    """A TCP connection in the loop; `received` gets the bytes that come, `changed` all else.
+    """A TCP connection in the loop; `received` gets the bytes, `changed` is called for all else.
 
-    `ended` tells that the device closed the connection, `error` why it failed otherwise.
+    `ended`: the device closed the connection; `error`: why it failed otherwise.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class Line:
         return self.connected and not self.ended and self.error is None
 
     def open(self, address: Address) -> None:
-        """Begin to connect."""
+        """Start connecting."""
         self.close()
         self.error = None
         family, where = address
@@ -179,13 +179,13 @@ class Line:
         self._loop.watch(end, selectors.EVENT_WRITE, self._ready)
 
     def send(self, data: bytes) -> None:
-        """Send bytes, now or as soon as the device takes them."""
+        """Send bytes, now or as soon as the device accepts them."""
         self._unsent += data
         if self.usable:
             self._flush()
 
     def close(self) -> None:
-        """Close the connection; closed already is fine."""
+        """Close the connection, if it is open."""
         self.connected = False
         end, self._socket = self._socket, None
         if end is not None:
@@ -247,7 +247,7 @@ class Line:
         self._writes = bool(self._unsent)
 
     def _fail(self, error: OSError | None) -> None:
-        """Record why the line ended: the device (FIN or RST), or another error of the system."""
+        """Record why the line ended: closed by the device (FIN or RST), or another system error."""
         self.ended = error is None or isinstance(error, (ConnectionResetError, BrokenPipeError))
         self.error = error
         self.close()

@@ -1,4 +1,4 @@
-"""What all devices share: the loop, the folder of locks, and who wants to know what they say."""
+"""What all devices share: the loop, the lock folder, and the listener for reports."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from esquirell.tuya.lan.loop import Loop
 
 @record
 class Limits:
-    """Bounds of a read, all times in seconds.
+    """Time limits of a read, in seconds.
 
-    `connect_s` holds for each address of a device, `key_s` for the agreement on a session key,
-    `refresh_s` for what follows an UPDATEDPS, which many devices leave unanswered, `answer_s` for
-    the answer, counted anew from each frame that comes; `probe_s` for one try while the protocol
-    is being found; `total_s` for all steps together. An answer is complete when nothing came for
-    `quiet_s`, or all that came before. A read waits up to `lock_wait_s` for another process to
-    end its own. Contacts with a device are `gap_s` apart. After `failures_to_cool` failures in a
-    row a meter is left alone for `cool_s`, doubling up to `cool_max_s`.
+    `connect_s` applies to each address of a device, `key_s` to the negotiation of a session key,
+    `refresh_s` to what follows an UPDATEDPS, which many devices do not answer, `answer_s` to the
+    answer, restarted by each frame; `probe_s` to one attempt while the protocol is being detected;
+    `total_s` to all steps together. An answer is complete after `quiet_s` without a frame, or when
+    all expected datapoints have come. A read waits up to `lock_wait_s` for another process to
+    finish. Contacts with a device are `gap_s` apart. After `failures_to_cool` failures in a row a
+    meter is left alone for `cool_s`, doubling up to `cool_max_s`.
     """
 
     connect_s: float = 3.0
@@ -47,7 +47,7 @@ Keep = Literal["held", "kept", "closed"]
 
 
 class Listener(Protocol):
-    """Hears of what meters do by themselves, in the loop's thread: it must not wait."""
+    """Receives reports and events, in the loop's thread: it must not block."""
 
     def reported(self, meter: Meter, heard: RawDatapoints) -> None:
         """Take the state of a meter that reported something."""
@@ -57,7 +57,7 @@ class Listener(Protocol):
 
 
 class NullListener:
-    """Ignores reports and events, where nothing uses them."""
+    """Ignores reports and events."""
 
     def reported(self, meter: Meter, heard: RawDatapoints) -> None:
         """Ignore it."""
@@ -67,17 +67,17 @@ class NullListener:
 
 
 def forget(meter: Meter, product_id: str) -> None:
-    """Ignore what a device announced."""
+    """Ignore the product id that a device announced."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """The surroundings of a device.
+    """The environment of a device.
 
-    `keep` says what becomes of a meter's line between polls: held open with heartbeats, kept for
-    the next poll, or closed; whether it is held is asked when lines are handed out, not each time.
-    `interval_s` gives the pace of its polls in seconds. `learn` takes the product id that the
-    device of a meter announced, in the loop's thread.
+    `keep` decides about a meter's line between polls: held open with heartbeats, kept for the next
+    poll, or closed. It is called when lines are assigned, not for each poll. `interval_s` returns
+    the interval of a meter's polls in seconds. `learn` takes the product id that a meter's device
+    announced, in the loop's thread.
     """
 
     lock_dir: Path

@@ -1,4 +1,4 @@
-"""Reads one device in the protocol it speaks, finding that out where it has to."""
+"""Reads one device in its protocol, which is detected if necessary."""
 
 import logging
 from collections import deque
@@ -25,10 +25,10 @@ from esquirell.tuya.lan.network import Network
 log = logging.getLogger(__name__)
 
 SEARCH_ORDER = ("3.3", "3.4", "3.5", "3.1")
-"""In which order to try protocols on an unknown device.
+"""The order in which protocols are tried on an unknown device.
 
-Devices with 3.4 and 3.5 close the connection at once on a frame of 3.3, so that 3.3 first
-costs the least time; 3.1 is rare by now. 3.2 names itself in its answers to 3.3.
+Devices with 3.4 and 3.5 close the connection at once on a 3.3 frame, so trying 3.3 first is
+cheapest; 3.1 is rare by now. Devices with 3.2 name it in their answers to 3.3.
 """
 
 HELD_S = 0.5
@@ -36,11 +36,11 @@ LOCK_LOOK_S = 0.05
 
 
 class Reader:
-    """Reads a device and says why when it can't.
+    """Reads a device, and explains why if that fails.
 
-    Other protocols than the configured or remembered one are tried only where that tells
-    more: once for a device that never gave data, and for `auto` after several failures in a
-    row, as a new firmware may speak another protocol.
+    Protocols other than the configured or remembered one are tried only where that helps: once
+    for a device that never returned data, and for `auto` after several failures in a row, as a new
+    firmware may use another protocol.
     """
 
     def __init__(self, exchange: Exchange, network: Network) -> None:
@@ -56,7 +56,7 @@ class Reader:
         self._failures = 0
 
     def read(self, datapoints: Datapoints, question: Question) -> Script[None]:
-        """Ask a device, wherever it is, while no other process does.
+        """Read a device, at its current address, while no other process does.
 
         Raises MeterUnreachableError or MeterRejectedError.
         """
@@ -82,7 +82,7 @@ class Reader:
             raise no_lock(meter, error) from error
 
     def _read(self, datapoints: Datapoints, question: Question) -> Script[None]:
-        """Ask over the line that is open if it still lives, else over a new one."""
+        """Query over the open line if it is alive, otherwise over a new one."""
         end = self._now() + self._limits.total_s
         if not (yield from self._ask_over_open_line(datapoints, question, end)):
             yield from self._ask_anew(datapoints, question, end)
@@ -127,7 +127,7 @@ class Reader:
         end: float,
         probe_s: float | None = None,
     ) -> Script[None]:
-        """Connect and ask in one protocol. Raises AttemptError."""
+        """Connect and query in one protocol. Raises AttemptError."""
         limits = self._limits
         yield from self._exchange.connect(question.meter, version, end)
         try:
@@ -166,7 +166,7 @@ class Reader:
     def _search_on(
         self, seen: AttemptError, datapoints: Datapoints, question: Question, end: float
     ) -> Script[None]:
-        """Try other protocols after one failed, and raise the most telling failure."""
+        """Try other protocols after one failed; raise the failure that tells most."""
         self._searched = True
         others = [version for version in SEARCH_ORDER if version != seen.version]
         if seen.other_protocol:
@@ -180,9 +180,9 @@ class Reader:
     def _find(
         self, versions: Iterable[str], datapoints: Datapoints, question: Question, end: float
     ) -> Script[None]:
-        """Try one protocol after the other, led by what the device betrays.
+        """Try one protocol after the other, guided by what the device reveals.
 
-        Raises AttemptError, and MeterRejectedError when it speaks another than configured.
+        Raises AttemptError, or MeterRejectedError if it uses another protocol than configured.
         """
         untried = deque(versions)
         tried: set[str] = set()
@@ -214,12 +214,12 @@ class Reader:
         if seen.ended and (seen.step == "key" or not worked):
             if (yield from self._is_held(question, end)):
                 return held_by_other(question.meter)
-            # Nobody holds it, and it hangs up over the key: it was paired anew meanwhile.
+            # No other client is connected, so it refuses the key: it was paired again.
             worked = False
         return explain(question.meter, seen, worked=worked)
 
     def _is_held(self, question: Question, end: float) -> Script[bool]:
-        """Return whether the device closes a connection even when nothing is datapoints on it.
+        """Return whether the device closes a connection even if nothing is sent over it.
 
         Many devices do that while they serve another client.
         """

@@ -42,10 +42,10 @@ _PLAIN = (int, str, bool)
 
 @record
 class Message:
-    """What a device said in one frame about the device `cid`, or itself.
+    """The content of one frame about the device itself, or about the device `cid` behind it.
 
-    `at` is the device's own time as it gives it, `refusal` what it says in words instead of
-    datapoints. An acknowledgement holds nothing.
+    `at` is the device's own time, `refusal` its error text instead of datapoints. An
+    acknowledgement is empty.
     """
 
     command: int
@@ -57,19 +57,19 @@ class Message:
 
     @property
     def is_report(self) -> bool:
-        """Whether it is of the kind that devices send without being asked."""
+        """Whether devices send this kind without being asked."""
         return bool(self.command == STATUS)
 
     @property
     def is_answer(self) -> bool:
-        """Whether it answers a query, under whichever of their commands."""
+        """Whether it answers a query, under any of their commands."""
         return self.command in {DP_QUERY, DP_QUERY_NEW, CONTROL_NEW}
 
 
 class Session:
-    """Asks in one protocol and understands what comes; `ids` are those the device may call itself.
+    """Builds queries in one protocol and parses answers; `ids` are the device's possible ids.
 
-    `sequence` counts our frames. What is to be sent at once while a key is agreed on is left in
+    `sequence` counts our frames. Frames to send at once during key negotiation are left in
     `outbox`.
     """
 
@@ -88,14 +88,14 @@ class Session:
         self._heard = False
 
     def start(self) -> bytes:
-        """Return the frame that begins to agree on a session key; none where there is no need."""
+        """Return the frame that starts the key negotiation; empty if the protocol has none."""
         if self.agreed:
             return b""
         self._nonce = os.urandom(NONCE_BYTES)
         return self._pack(SESS_KEY_NEG_START, self._nonce)
 
     def query(self, cid: str = "") -> bytes:
-        """Ask for all datapoints."""
+        """Build a query for all datapoints."""
         if self.version == "3.2":
             return self.query_ids(["1"], cid)
         if self.version in SESSION_VERSIONS:
@@ -104,12 +104,12 @@ class Session:
         return self._ask(DP_QUERY, who | {"t": int(_now()) if cid else _now()}, cid)
 
     def query_ids(self, ids: Iterable[str], cid: str = "") -> bytes:
-        """Ask for datapoints by their ids, as devices demand that call the query unvalid."""
+        """Build a query for datapoints by id, for devices that call the plain query unvalid."""
         who = {"devId": self._device_id, "uid": self._device_id, "t": _now()}
         return self._ask(CONTROL_NEW, who | {"dps": dict.fromkeys(ids)}, cid)
 
     def refresh(self, ids: Iterable[int], cid: str = "") -> bytes:
-        """Ask the device to measure and report datapoints (UPDATEDPS)."""
+        """Build a request to measure and report datapoints (UPDATEDPS)."""
         return self._ask(UPDATEDPS, {"dpId": list(ids)}, cid)
 
     def heartbeat(self) -> bytes:
@@ -117,7 +117,7 @@ class Session:
         return self._ask(HEART_BEAT, {"gwId": self._device_id, "devId": self._device_id}, "")
 
     def feed(self, data: bytes) -> list[Message]:
-        """Take bytes in; return what they say. What can't be understood is left in `evidence`."""
+        """Take in bytes; return their messages. Whatever can't be parsed is noted in `evidence`."""
         messages = []
         for raw in self._frames.feed(data):
             try:
@@ -138,7 +138,7 @@ class Session:
             self._heard, self.evidence.speaks = True, speaks
 
     def _agree(self, frame: Frame) -> None:
-        """Check the device's proof, send ours and go on with the session key."""
+        """Check the device's proof, send ours and switch to the session key."""
         answer = frame.payload[-NONCE_BYTES - _PROOF_BYTES :]
         nonce, proof = answer[:NONCE_BYTES], answer[NONCE_BYTES:]
         expected = proof_of(self._key, self._nonce)
@@ -164,7 +164,7 @@ class Session:
         return self._read(frame, said)
 
     def _parse_words(self, frame: Frame, text: str) -> Message | None:
-        """Take what is no JSON for words, if it can be read, else for another key's."""
+        """Treat a payload that is not JSON as an error text if readable, else as another key's."""
         if not text.isprintable() or not text.isascii():
             self.evidence.garbled = True
             return None
@@ -199,7 +199,7 @@ class Session:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
+    raise ValueError(f"{constant} is not a number")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
@@ -207,7 +207,7 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 def _datapoints(said: object) -> dict[str, Any]:
-    """Take the datapoints that have an id and a plain value."""
+    """Return the datapoints that have a valid id and a plain value."""
     if not isinstance(said, dict):
         return {}
     return {

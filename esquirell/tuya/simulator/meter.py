@@ -38,14 +38,14 @@ RECEIVE_BYTES = 4096
 
 
 class SimulatedMeter:
-    """A meter on the local network that measures what `dps` gives, served by one thread.
+    """A meter on the local network that measures what `dps` returns, served by one thread.
 
-    It does as real devices do: while one client is connected, the connection of another is
-    accepted and closed at once; a client that is silent for half a minute is disconnected;
-    a frame made with another key or protocol is ignored with 3.3, and ends the connection
-    with 3.4 and 3.5. Every `report_s` seconds it reports what has changed, unless that is 0.
-    It only measures: commands that switch something are not answered. `answers` counts the
-    readings that were asked for, `reports` those sent unasked.
+    It behaves like real devices: while one client is connected, the connection of another is
+    accepted and closed at once; a client that is silent for half a minute is disconnected; a frame
+    with another key or protocol is ignored with 3.3, and ends the connection with 3.4 and 3.5.
+    Every `report_s` seconds it reports changes, unless that is 0. It only measures: commands that
+    switch something are not answered. `answers` counts the answered queries, `reports` the reports
+    sent.
     """
 
     idle_s = 30.0
@@ -75,7 +75,7 @@ class SimulatedMeter:
         self._thread = threading.Thread(target=self._serve, name=f"meter-{device_id}", daemon=True)
 
     def start(self) -> None:
-        """Listen and answer; `port` is the real one then. Raises OSError if it is taken."""
+        """Start to listen and answer; sets the actual `port`. Raises OSError if it is taken."""
         self._listener = socket.create_server((self._host, self.port))
         self._listener.settimeout(0)
         self.port = self._listener.getsockname()[1]
@@ -83,7 +83,7 @@ class SimulatedMeter:
         self._thread.start()
 
     def stop(self) -> None:
-        """Disconnect and stop listening; not started is fine."""
+        """Disconnect and stop listening; does nothing if not started."""
         if self._thread.is_alive():
             self._wake.close()
             self._thread.join()
@@ -94,7 +94,7 @@ class SimulatedMeter:
         return self._client is not None
 
     def report(self) -> None:
-        """Report now what has changed, from any thread; nothing without a client."""
+        """Report changes now, from any thread; does nothing without a client."""
         self._wake.send(b"\0")
 
     def _serve(self) -> None:
@@ -106,13 +106,13 @@ class SimulatedMeter:
             self._disconnect()
 
     def _turn(self) -> bool:
-        """Wait for something to happen and deal with it; False when it is time to stop."""
+        """Wait for an event and handle it; return False when it is time to stop."""
         client = self._client
         moment = None if client is None else min(client.idle_at, client.report_at)
         left_s = None if moment is None else max(moment - time.monotonic(), 0)
         ready = {key.fileobj for key, _ in self._selector.select(left_s)}
         if client is not None:
-            # First, as a client may hang up and call again before we look.
+            # First, as a client may disconnect and reconnect before we look.
             self._attend(client, waiting=client.socket in ready)
         if self._listener in ready:
             self._accept()
@@ -126,7 +126,7 @@ class SimulatedMeter:
         try:
             caller, _ = self._listener.accept()
         except OSError:
-            return  # the caller has hung up already
+            return  # the client has disconnected already
         if self._client is not None:
             caller.close()
             return
@@ -149,7 +149,7 @@ class SimulatedMeter:
             for request in client.requests():
                 self._answer(client, request)
         except (OSError, FrameError) as error:
-            log.debug("the simulated meter %s hangs up: %s", self._device_id, error)
+            log.debug("the simulated meter %s closes the connection: %s", self._device_id, error)
             self._disconnect()
 
     def _answer(self, client: "_Client", request: Frame) -> None:
@@ -158,7 +158,7 @@ class SimulatedMeter:
         elif not client.agreed:
             raise FrameError
         elif request.command in (DP_QUERY, DP_QUERY_NEW):
-            # Counted first: who has the answer may look at the count at once.
+            # Counted first: the client may check the count as soon as it has the answer.
             self.answers += 1
             client.said = dict(self._dps())
             client.send(request.command, self._said(client.said), request.sequence)
@@ -196,7 +196,7 @@ class SimulatedMeter:
 
 
 class _Client:
-    """One connected client, what it sent so far, and the datapoints it was told (`said`)."""
+    """One connected client, its unread bytes, and the datapoints it was last sent (`said`)."""
 
     def __init__(
         self, connection: socket.socket, codec: Codec, idle_s: float, report_s: float
@@ -214,16 +214,16 @@ class _Client:
         self._sent = 0
 
     def requests(self) -> Iterator[Frame]:
-        """Return the requests that have just come, each opened with the key then in force.
+        """Return the requests that have just arrived, each decrypted with its current key.
 
-        Raises OSError when the client hung up, and FrameError.
+        Raises OSError when the client disconnected, and FrameError.
         """
         data = self.socket.recv(RECEIVE_BYTES)
         if not data:
-            raise ConnectionError("the client hung up")
+            raise ConnectionError("the client disconnected")
         frames = self._frames.feed(data)
         if self._frames.skipped:
-            raise ConnectionError("the client sends what is no frame")
+            raise ConnectionError("the client sent something other than a frame")
         for frame in frames:
             try:
                 request = self._codec.unpack(frame)
@@ -234,15 +234,15 @@ class _Client:
                 yield request
 
     def send(self, command: int, payload: bytes, sequence: int | None = None) -> None:
-        """Answer the request with this number, or report. Raises OSError."""
+        """Answer the request with this number, or send a report. Raises OSError."""
         self._sent += 1
-        # Devices with 3.5 count their own frames; older ones repeat the number of the request.
+        # Devices with 3.5 count their own frames; older ones repeat the request's number.
         counts = sequence is None or self._codec.version == "3.5"
         number = self._sent if sequence is None or counts else sequence
         self.socket.sendall(self._codec.pack(command, payload, number, answers=True))
 
     def agree(self, request: Frame, local_key: bytes) -> None:
-        """Agree on a session key, in two steps. Raises FrameError and OSError."""
+        """Negotiate a session key, in two steps. Raises FrameError and OSError."""
         if request.command == SESS_KEY_NEG_START and len(request.payload) == NONCE_BYTES:
             self._peer_nonce = request.payload
             answer = self._nonce + proof_of(local_key, self._peer_nonce)

@@ -1,4 +1,4 @@
-"""A simulated house with solar panels, as an OWON PC321-W-TY at its mains measures it."""
+"""A simulated house with solar panels, measured at its mains by an OWON PC321-W-TY."""
 
 import math
 import random
@@ -8,14 +8,14 @@ from itertools import accumulate
 from esquirell.domain.record import record
 
 DAY_S = 600.0
-"""How long a simulated day takes, in seconds, unless told otherwise."""
+"""Default length of a simulated day, in seconds."""
 
 STEPS = 600
-"""A day is cut into steps; within one all powers are constant."""
+"""Steps of a day; all powers are constant within one."""
 
 PHASES = range(3)
 IMPORT, EXPORT = 1, -1
-MWH_PER_WATT = 24_000 // STEPS  # thousandths of a Wh that one watt makes in one step
+MWH_PER_WATT = 24_000 // STEPS  # mWh per watt in one step
 MWH_PER_COUNT = 10_000  # the counters count hundredths of a kWh
 
 FIRST_HOUR = 6.0
@@ -47,14 +47,14 @@ class _Phase:
 
 
 class SimulatedHouse:
-    """A house whose day is a fixed function of the time, drawn from `seed`.
+    """A house whose day is a fixed function of time, generated from `seed`.
 
-    The clock starts at six in the morning and a day takes `day_s` seconds: within the first
-    tenth of it the kettle boils and the sun begins to feed in, on one of the phases.
+    The clock starts at six in the morning and a day takes `day_s` seconds: within its first
+    tenth the kettle boils and the sun begins to feed in, on one of the phases.
     """
 
     def __init__(self, seed: int = 1, day_s: float = DAY_S) -> None:
-        dice = random.Random(seed)  # noqa: S311  a house that can be repeated is no secret
+        dice = random.Random(seed)  # noqa: S311  reproducible, not a secret
         self._day_s = day_s
         self._sunny = dice.choice(PHASES)
         self._begun = {

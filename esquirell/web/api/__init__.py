@@ -1,1 +1,1 @@
-"""/api/v1: the same for programs, as JSON."""
+"""/api/v1: the data and commands of the page for programs, as JSON."""

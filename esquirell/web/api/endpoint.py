@@ -1,4 +1,4 @@
-"""What every answer of /api/v1 has: the token, its parameters, the shape of its errors."""
+"""The base of all answers of /api/v1: tokens, parameters and the shape of errors."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ class Api(Handler):
         return True
 
     def identify(self) -> None:
-        """Find the token, else the session. Five wrong tokens a minute are enough."""
+        """Find the token or the session. Five wrong tokens a minute are allowed."""
         given = self.request.headers.get("Authorization")
         if given is None:
             super().identify()
@@ -72,20 +72,20 @@ class Api(Handler):
                 raise invalid(f"{name}: may be given only once")
 
     def sentence(self, status: int) -> str:
-        """Return what an error means to a program."""
+        """Return the meaning of an HTTP status for a program."""
         key = f"error.api.{status}"
         if not self.texts.has(key):
             return super().sentence(status)
         return self.texts(key, methods=", ".join(self.methods))
 
     def check_token_of_page(self) -> None:
-        """Ask browsers for it: programs have a token of their own, which nobody forges."""
+        """Require the page's token from browsers only: a program's own token can't be forged."""
         if "Authorization" not in self.request.headers:
             super().check_token_of_page()
 
     @property
     def source(self) -> Source:
-        """Where a command comes from: a program, or a script of a page."""
+        """The source of a command: a program, or a script of the page."""
         return "api" if self.token else "web"
 
     def asked(self, name: str, default: str = "") -> str:
@@ -108,7 +108,7 @@ class Api(Handler):
             raise CommandError("invalid_payload", f"{name}: {error}") from None
 
     async def query(self, command: str, lane: Lane) -> Mapping[str, Any]:
-        """Return the data of a command that only looks."""
+        """Return the data of a read-only command."""
         request = Request(self.source, command)
         answer = await self.compute(lambda: self.site.runtime.commands.handle(request), lane)
         if answer.status == "error":
@@ -120,25 +120,25 @@ class Unknown(Api):
     """Addresses of the API that do not exist."""
 
     def prepare(self) -> None:
-        """Answer that nothing is there."""
+        """Answer 404."""
         Handler.prepare(self)
         raise HTTPError(404)
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    """Return what is to be said of a parameter that does not exist."""
+    """Return the sentence about an unknown parameter."""
     if not known:
-        return "is not known here; it has no parameters"
+        return "is not known here; there are no parameters"
     meant = similar(name, known)
     hint = f"did you mean {meant}? " if meant else ""
-    return f"is not known here; {hint}it has {', '.join(known)}"
+    return f"is not known here; {hint}known: {', '.join(known)}"
 
 
 def invalid(sentence: str) -> ProblemError:
-    """Return the answer to a query that can't be understood."""
+    """Return the error for an invalid query."""
     return ProblemError(CommandError("invalid_payload", sentence))
 
 
 def error_shape(code: str, sentence: str) -> dict[str, Any]:
-    """Return an error as every program reads it."""
+    """Return an error in the API's shape."""
     return {"status": "error", "error": sentence, "code": code, "data": {}}

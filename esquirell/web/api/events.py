@@ -1,4 +1,4 @@
-"""Readings and events as they come, server-sent."""
+"""Readings and events as server-sent events."""
 
 import asyncio
 
@@ -12,10 +12,10 @@ KEEP_ALIVE_S = 20.0
 
 
 class Events(Api, EventStream):
-    """Readings and events as they come, server-sent: `reading` and `event`."""
+    """Streams readings and events, as the server-sent events `reading` and `event`."""
 
     async def follow(self, queue: "asyncio.Queue[News]") -> None:
-        """Send them; a comment finds out whether the other side is still there."""
+        """Stream them; a comment now and then detects a closed connection."""
         await self.send(b":\n\n")
         while True:
             try:

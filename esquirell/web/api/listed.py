@@ -1,4 +1,4 @@
-"""What there is: meters, schedules, health, the log of commands, the description of the API."""
+"""Lists: meters, schedules, health, the log of commands; and openapi.json."""
 
 import re
 
@@ -15,14 +15,14 @@ SMALL = re.compile(r"[0-9]{1,6}")
 
 
 class Listed(Api):
-    """What a command lists, without the wrapping."""
+    """The data of a command, as a bare list where it holds one."""
 
     def initialize(self, command: str, key: str = "", lane: Lane = "now") -> None:
-        """Take the command, the key that its list stands under, and where it is waited for."""
+        """Take the command, the key of its list, and the lane in which it runs."""
         self._command, self._key, self._lane = command, key, lane
 
     async def get(self) -> None:
-        """Answer with it."""
+        """Answer with the data."""
         data = await self.query(self._command, self._lane)
         self.write_json(data[self._key] if self._key else dict(data))
 
@@ -33,7 +33,7 @@ class Logged(Api):
     parameters = ("last",)
 
     async def get(self) -> None:
-        """Answer with the last of them."""
+        """Answer with the latest commands."""
         asked = self.asked("last", str(LOGGED))
         last = int(asked) if SMALL.fullmatch(asked) else 0
         if not 1 <= last <= MOST_LOGGED:
@@ -44,10 +44,10 @@ class Logged(Api):
 
 
 class LogEntryApi(Api):
-    """One command of the log, with its whole answer."""
+    """One command of the log, with its complete answer."""
 
     async def get(self, task_id: str) -> None:
-        """Answer with it."""
+        """Answer with the command."""
         log = self.site.runtime.storage.commands
         record = await self.compute(lambda: log.get(task_id))
         if record is None:
@@ -57,8 +57,8 @@ class LogEntryApi(Api):
 
 
 class OpenApi(Api):
-    """The description of all this, made from the table of commands."""
+    """The OpenAPI description, made from the table of commands."""
 
     async def get(self) -> None:
-        """Answer with it."""
+        """Answer with the description."""
         self.write_json(await self.compute(lambda: document(f"{self.visit.base}/api/v1")))

@@ -16,13 +16,13 @@ Schema = dict[str, Any]
 _REF = "#/components/schemas/{model}"
 _TEXT: Schema = {"type": "string"}
 _OBJECT: Schema = {"type": "object", "additionalProperties": True}
-# It can't be read, no token, no such method, an unknown host name, too many wrong tokens, headers
-# that are too large, what nobody expected, something that is away.
+# Invalid requests, no token, wrong method, unknown host name, too many wrong tokens, headers too
+# large, unexpected errors, something unreachable.
 _OF_ANY = ("400", "401", "405", "421", "429", "431", "500", "503")
 
 
 def document(base: str) -> Schema:
-    """Return the description of the API below `base`."""
+    """Return the OpenAPI description with paths below `base`."""
     commands = commands_for("api")
     models = _models(commands.values())
     return {
@@ -77,7 +77,7 @@ def _own_schemas() -> Schema:
                 "next": {
                     "type": ["string", "null"],
                     "format": "date-time",
-                    "description": "give it as `since` to go on after 100,000 rows",
+                    "description": "pass it as `since` to continue after 100,000 rows",
                 },
             },
         },
@@ -99,21 +99,21 @@ def _own_schemas() -> Schema:
 
 def _lists() -> Schema:
     span = [
-        _parameter("since", _TEXT, "2026-11-22, 2026-11-22T10:15, or 24h: so long ago"),
-        _parameter("until", _TEXT, "until just before then; without: now"),
+        _parameter("since", _TEXT, "2026-11-22, 2026-11-22T10:15, or 24h for 24 hours ago"),
+        _parameter("until", _TEXT, "exclusive; default: now"),
     ]
-    meter = _parameter("meter", {"type": "array", "items": _TEXT}, "only these; repeat it for more")
-    quantity = _parameter("quantity", _TEXT, "only these keys, with commas between them")
+    meter = _parameter("meter", {"type": "array", "items": _TEXT}, "only this one; may be repeated")
+    quantity = _parameter("quantity", _TEXT, "only these keys, separated by commas")
     resolution = _parameter("resolution", _TEXT | {"enum": list(VIEWS)}, "one row per")
     rows = [meter, *span, quantity, resolution]
     period = _parameter("resolution", _TEXT | {"enum": list(COST_PERIODS)}, "one row per")
-    tariff = _parameter("tariff", _TEXT, "by this one, whatever meters it is for")
+    tariff = _parameter("tariff", _TEXT, "use this tariff, whichever meters it is for")
     last = _parameter("last", {"type": "integer", "minimum": 1, "maximum": 1000}, "how many")
     task = {"name": "task_id", "in": "path", "required": True, "schema": _TEXT}
     return {
         "/meters": _get("list_meters", "All meters", _array("MeterSummary")),
         "/schedules": _get("list_schedules", "All schedules", _array("ScheduleState")),
-        "/health": _get("get_health", "How the service is doing", _ref("HealthReport")),
+        "/health": _get("get_health", "The health of the service", _ref("HealthReport")),
         "/readings": _get("list_readings", "Stored readings", _ref("Rows"), rows),
         "/statistics": _get("list_statistics", "By hour, day, month", _ref("Rows"), rows),
         "/cost": _get(
@@ -124,7 +124,7 @@ def _lists() -> Schema:
         "/events": {
             "get": {
                 "operationId": "stream_events",
-                "summary": "Readings and events as they come",
+                "summary": "Readings and events, live",
                 "responses": {
                     "200": {
                         "description": "server-sent events: `reading` and `event`",
@@ -155,9 +155,9 @@ def _get(name: str, summary: str, schema: Schema, parameters: Any = ()) -> Schem
 
 def _post(command: Command) -> Schema:
     data = _ref(command.answer.__name__)
-    responses = {"200": _json("how it ended", _answer("ok", data))}
+    responses = {"200": _json("the result", _answer("ok", data))}
     if isinstance(command, Job):
-        responses["202"] = _json("it takes longer", _answer("accepted", _ref("Accepted")))
+        responses["202"] = _json("the result follows", _answer("accepted", _ref("Accepted")))
     summary = (command.handler.__doc__ or "").partition("\n")[0]
     return {
         "post": {
@@ -180,8 +180,8 @@ def _answer(status: str, data: Schema) -> Schema:
 
 
 def _errors(*codes: str) -> Schema:
-    """Return the answers of these statuses, and of those that any request may get."""
-    return {code: _json("why not", _ref("Error")) for code in sorted((*codes, *_OF_ANY))}
+    """Return the error responses for these statuses, and for those of any request."""
+    return {code: _json("the reason", _ref("Error")) for code in sorted((*codes, *_OF_ANY))}
 
 
 def _json(description: str, schema: Schema) -> Schema:

@@ -1,4 +1,4 @@
-"""Commands: the payload as over MQTT, and the same answers."""
+"""Commands as over MQTT, with the same payloads and answers."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,10 +19,10 @@ FORBIDDEN = 403
 
 
 class Requests(Api):
-    """Commands: the payload as over MQTT, and the same answers."""
+    """Runs a command as over MQTT, with the same payload and answer."""
 
     async def post(self, command: str) -> None:
-        """Run one, and wait a moment for the end of what takes long."""
+        """Run the command; wait a moment for the result of a job."""
         try:
             self._check_rights(command)
             data = read_json(self.request.body)

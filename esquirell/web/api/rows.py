@@ -1,4 +1,4 @@
-"""What was measured and what it cost, row by row."""
+"""Readings, statistics and costs, row by row."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -19,16 +19,16 @@ ROWS_AT_ONCE = 1000
 
 
 class Rows(Api):
-    """Readings or statistics, streamed; after 100,000 rows `next` tells where to go on."""
+    """Readings or statistics, streamed; after 100,000 rows `next` tells where to continue."""
 
     parameters = ("meter", "since", "until", "quantity", "resolution")
 
     def initialize(self, since: str, view: View) -> None:
-        """Take how far back it goes, and of what resolution, where the query does not say."""
+        """Take the default start and resolution."""
         self._since, self._view = since, view
 
     async def get(self) -> None:
-        """Stream them."""
+        """Stream the rows."""
         columns, rows = await self.compute(self._found, "past")
         self.set_header("Content-Type", "application/json")
         pages = _pages(rows, columns)
@@ -65,7 +65,7 @@ class Rows(Api):
 
 
 class Costs(Api):
-    """What the energy has cost, by the tariffs of the meters."""
+    """The cost of the energy, by the tariffs of the meters."""
 
     parameters = ("meter", "since", "until", "resolution", "tariff")
 
@@ -112,7 +112,7 @@ def _shortened(
 
 
 def _pages(rows: Iterable[Row], columns: Columns) -> Iterator[list[dict[str, object]] | datetime]:
-    """Yield rows by the thousand; at the limit yield the moment from which to go on, and end.
+    """Yield rows by the thousand; at the limit yield the moment to continue from, and end.
 
     All rows of one moment come together, so that none is listed twice or left out.
     """

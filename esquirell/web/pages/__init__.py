@@ -1,1 +1,1 @@
-"""The pages: what each shows, and what can be done there."""
+"""The pages: what each shows and which commands it has."""

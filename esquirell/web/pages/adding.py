@@ -1,4 +1,4 @@
-"""Adding a meter, or replacing the device of one: find it, choose it, its key, read it, save it."""
+"""Adding a meter, or replacing its device: find it, choose it, enter its key, read it, save it."""
 
 import json
 import threading
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from esquirell.settings.devices import SkippedDevice, UploadedDevices
 
 LARGEST_FILE = 1024 * 1024
-# Devices announce themselves every five seconds or so.
+# Devices announce themselves about every five seconds.
 SCAN_S = 8
 PROTOCOLS = get_args(ProtocolVersion)
 TEXT_FIELDS = (
@@ -37,16 +37,16 @@ OF_THE_METER = frozenset({"label", "area", "upstream", "publish_every"})
 
 
 class AddMeter(CommandPage):
-    """The steps of adding a meter on one page; with `exchange` the device is for that meter."""
+    """The steps of adding a meter on one page; with `exchange`, of replacing its device."""
 
     page = "meters"
 
     async def get(self) -> None:
-        """Show how a meter can be found, and the form of the one that was chosen."""
+        """Show the ways to find a meter, and the form of the chosen device."""
         await self._show(self.get_query_argument("device", ""))
 
     async def post(self) -> None:
-        """Take the next step."""
+        """Handle the next step."""
         steps: dict[str, Callable[[], Any]] = {
             "scan": self._scan,
             "upload": self._upload,
@@ -61,20 +61,20 @@ class AddMeter(CommandPage):
         step = steps.get(self._command)
         try:
             if step is None:
-                raise CommandError("unknown_command", "the page knows no such command")
+                raise CommandError("unknown_command", "this page has no such command")
             await step()
         except EsquirellError as error:
             await self._refuse(error)
 
     @property
     def _command(self) -> str:
-        """The command of the button: that of saving without reading has a name of its own."""
+        """The command of the button that was pressed."""
         saving = "meter/exchange" if self.exchanged else "meter/add"
         return self.command or (saving if self.named("untested") else "")
 
     @property
     def exchanged(self) -> Meter | None:
-        """The meter that gets another device, if it is about one. Raises HTTPError (404)."""
+        """The meter whose device is exchanged, if any. Raises HTTPError (404)."""
         name = self.get_argument("exchange", "")
         if not name:
             return None
@@ -90,7 +90,7 @@ class AddMeter(CommandPage):
         place, device_id = "find", self.named("device")
         if command.startswith("meter/"):
             place = "form"
-            # A field that is too long is not kept.
+            # A field that is too long is not shown again.
             with suppress(CommandError):
                 typed = typed_texts(self)
                 device_id = str(typed.get("device_id", device_id))
@@ -108,8 +108,8 @@ class AddMeter(CommandPage):
     async def _cloud(self) -> None:
         cloud = self.site.runtime.devices.cloud
         if cloud is None:
-            raise ConfigError("there is no account: set api_key and api_secret under [cloud]")
-        from esquirell.settings.devices import read_list  # noqa: PLC0415 - few have such a list
+            raise ConfigError("no cloud account: set api_key and api_secret under [cloud]")
+        from esquirell.settings.devices import read_list  # noqa: PLC0415 - rarely needed
 
         listed = await self.wait_for(cloud.devices, "accounts")
         await self._take(read_list(json.dumps(listed).encode(), "the cloud"))
@@ -148,12 +148,12 @@ class AddMeter(CommandPage):
         await self._show()
 
     async def _take(self, found: "UploadedDevices") -> None:
-        """Keep the metering devices of a list, and say of the others why they are left out."""
+        """Keep the metering devices of a list; explain why the others are left out."""
         devices = [
             Candidate(one.meter.device_id, one.fields, measures=True) for one in found.devices
         ]
         if not devices and not found.left_out:
-            raise ConfigError("the list holds no device")
+            raise ConfigError("the list contains no device")
         self.site.candidates.add(self.owner, *devices)
         await self._show(found=len(devices), left_out=found.left_out)
 
@@ -193,7 +193,7 @@ class AddMeter(CommandPage):
         self.redirect(f"{self.visit.base}/meters/{meter.name}?exchanged=1", status=303)
 
     async def _ask_again(self, submitted: SubmittedCommand, fields: Mapping[str, Any]) -> None:
-        """Show the form with what was typed, and why it was refused."""
+        """Show the form again with its values, and why it was refused."""
         device_id = str(fields.get("device_id", ""))
         self._remember(device_id, fields)
         await self._show(
@@ -201,13 +201,13 @@ class AddMeter(CommandPage):
         )
 
     def _remember(self, device_id: str, fields: Mapping[str, Any]) -> None:
-        """Keep what was typed, the key too, which no browser sees again."""
+        """Keep the values of the form, including the key, which is never sent to a browser."""
         if device_id:
             typed = {**fields, "name": self.field("name").strip()}
             self.site.candidates.add(self.owner, Candidate(device_id, typed))
 
     def _name(self, fields: Mapping[str, Any]) -> str:
-        """Return the name that was typed, or one that is made of the label."""
+        """Return the name from the form, or one derived from the label."""
         if meter := self.exchanged:
             return meter.name
         return self.field("name").strip() or self._suggested(str(fields.get("label", "")))
@@ -297,7 +297,7 @@ def profiles(current: str) -> list[tuple[str, str]]:
 
 
 def typed_texts(page: CommandPage) -> dict[str, Any]:
-    """Return the settings of a meter that a form holds as texts. Raises CommandError."""
+    """Return the text settings of a meter from the form. Raises CommandError."""
     typed = {name: page.field(name) for name in TEXT_FIELDS}
     fields = {name: text if name == "local_key" else text.strip() for name, text in typed.items()}
     return {name: text for name, text in fields.items() if text}
@@ -311,7 +311,7 @@ def direction(invert: Any) -> str:  # noqa: ANN401 - as configured, or as a form
 
 
 def typed_fields(page: CommandPage) -> dict[str, Any]:
-    """Return the settings of a meter that a form holds. Raises CommandError."""
+    """Return the settings of a meter from the form. Raises CommandError."""
     fields = typed_texts(page)
     if invert := page.named("invert"):
         fields["invert"] = {"all": True, "no": False}.get(invert, tuple(invert.split(",")))
@@ -322,23 +322,23 @@ def typed_fields(page: CommandPage) -> dict[str, Any]:
 
 
 def sent_devices(page: CommandPage) -> "UploadedDevices":
-    """Return the devices of a devices.json that was sent; it stays in memory.
+    """Return the devices of an uploaded devices.json, which stays in memory.
 
     Raises CommandError and ConfigError.
     """
-    from esquirell.settings.devices import read_list  # noqa: PLC0415 - few have such a list
+    from esquirell.settings.devices import read_list  # noqa: PLC0415 - rarely needed
 
     files = page.request.files.get("devices", [])
     if not files or not files[0].body:
         raise CommandError("invalid_payload", "choose a devices.json first")
     if len(files[0].body) > LARGEST_FILE:
-        raise CommandError("too_large", "the file has over 1 MiB: a devices.json is smaller")
+        raise CommandError("too_large", "the file is larger than 1 MiB: choose a devices.json")
     return read_list(files[0].body, "the file")
 
 
 def _scanned() -> list[Candidate]:
-    """Listen for the devices on the network. Raises UnavailableError."""
-    # Only who searches needs it.
+    """Listen for devices on the network. Raises UnavailableError."""
+    # Only scans need it.
     from esquirell.runtime.unconfigured import listener  # noqa: PLC0415
 
     products = {

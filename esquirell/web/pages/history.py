@@ -1,4 +1,4 @@
-"""History: what was measured and what it cost, turned over day by day or year by year."""
+"""History: energy, power and costs of the past, by day, week, month or year."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,26 +8,26 @@ from zoneinfo import ZoneInfo
 
 from esquirell.domain.record import record
 from esquirell.web.handler import Handler
-from esquirell.web.history import HistoryView, Part
+from esquirell.web.history import HistoryView, Section
 from esquirell.web.pictures import live_of, picture, readout_of, style
 from esquirell.web.selection import COST, ENERGY, POWER, RecordedMeters, Selection, select
 from esquirell.web.spans import LENGTHS, Span
 from esquirell.web.texts import Texts
 
 LINES_AT_ONCE = 2000
-# From so many on, the meters are chosen in a list that is closed at first.
+# From this many meters on, their list is closed at first.
 MANY = 8
 _POWER = "active_power"
 
 
 @record
 class Drawn:
-    """A part of the page with its picture, for wide windows and narrow ones, and its read-out.
+    """A section of the page with its charts for wide and narrow windows, and its read-out.
 
-    `live` says how the present power is shown on it, empty where it is not.
+    `live` tells the script how to show the present power on it; empty if it does not.
     """
 
-    part: Part
+    part: Section
     wide: str
     narrow: str
     readout: str
@@ -35,17 +35,17 @@ class Drawn:
 
 
 class HistoryHandler(Handler):
-    """An answer about the past."""
+    """The base of the answers about history."""
 
     page = "history"
 
     @property
     def today(self) -> date:
-        """The day that it is in the configured time zone."""
+        """The current day in the configured time zone."""
         return datetime.now(UTC).astimezone(ZoneInfo(self.site.zone)).date()
 
     def selected(self) -> tuple[RecordedMeters, Selection]:
-        """Return what there is, and what is asked for of it. Raises UnavailableError."""
+        """Return the recorded meters and the selection. Raises UnavailableError."""
         runtime = self.site.runtime
         statuses = runtime.storage.reading_history.statuses()
         recorded = RecordedMeters(
@@ -55,10 +55,10 @@ class HistoryHandler(Handler):
 
 
 class History(HistoryHandler):
-    """The page."""
+    """The history page."""
 
     async def get(self) -> None:
-        """Show what is asked for, or the energy of today."""
+        """Show the selection, by default today's energy."""
         recorded, selection, (done, days), parts = await self.compute(self._look, "past")
         self.render(
             "history.html",
@@ -76,9 +76,9 @@ class History(HistoryHandler):
         )
 
     def _look(self) -> tuple[RecordedMeters, Selection, tuple[int, int], list[Drawn]]:
-        """Return what there is, what is asked for, how far it is worked up, the pictures of it.
+        """Return the recorded meters, the selection, the progress of statistics, and the charts.
 
-        As long as it is not worked up there are none.
+        There are no charts until the statistics are up to date.
         """
         recorded, selection = self.selected()
         worked_up = (0, 0)
@@ -92,13 +92,13 @@ class History(HistoryHandler):
             return self._draw(recorded, selection)
 
         if selection.view == "raw":
-            # Readings one by one are looked at to see the newest.
+            # Raw readings are shown to see the newest: not cached.
             return recorded, selection, worked_up, draw()
         key = (self.texts.language, selection, recorded.signature, self._stamp())
         return recorded, selection, worked_up, self.site.drawn.get(key, draw)
 
     def _stamp(self) -> tuple[object, ...]:
-        """Return what differs after a correction, a reset or a change of tariffs.
+        """Return a value that differs after a correction, a reset or a change of tariffs.
 
         Raises UnavailableError.
         """
@@ -108,14 +108,16 @@ class History(HistoryHandler):
 
     def _draw(self, recorded: RecordedMeters, selection: Selection) -> list[Drawn]:
         view = HistoryView(self.site.runtime.storage, recorded, selection, self.texts)
-        drawn = [_drawn(part, f"p{number}", self.texts) for number, part in enumerate(view.parts())]
+        drawn = [
+            _drawn(part, f"p{number}", self.texts) for number, part in enumerate(view.sections())
+        ]
         if selection.show == POWER and selection.span.length in {"day", "week"}:
             span = selection.span.moments(self.site.zone)
             drawn = [replace(one, live=live_of(one.part.figure, span, self.texts)) for one in drawn]
         return drawn
 
     def _name(self, span: Span) -> str:
-        """Name the span for people."""
+        """Return the name of the span for people."""
         texts, first = self.texts, self.formats.day(span.first)
         match span.length:
             case "day":
@@ -130,14 +132,14 @@ class History(HistoryHandler):
         return texts("history.all")
 
 
-def _drawn(part: Part, name: str, texts: Texts) -> Drawn:
+def _drawn(part: Section, name: str, texts: Texts) -> Drawn:
     wide = picture(part.figure, texts, name)
     narrow = picture(part.figure, texts, name, narrow=True)
     return Drawn(part, wide, narrow, readout_of(part.figure, texts))
 
 
 class HistoryCsv(HistoryHandler):
-    """What is shown as CSV, line by line."""
+    """The same data as CSV, line by line."""
 
     async def get(self) -> None:
         """Stream the rows."""
@@ -160,12 +162,12 @@ class HistoryCsv(HistoryHandler):
 
 
 class Pictures(Handler):
-    """The style sheet of pictures."""
+    """The style sheet of charts."""
 
     is_open = True
 
     def get(self) -> None:
-        """Answer with it; its address holds its version, so that browsers may keep it."""
+        """Answer with the style sheet; browsers may keep it, as its URL contains its version."""
         self.set_header("Content-Type", "text/css; charset=utf-8")
         self.set_header("Cache-Control", "max-age=31536000, immutable")
         self.finish(style()[0])

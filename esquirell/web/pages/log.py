@@ -1,4 +1,4 @@
-"""Log: which commands were given, by whom, and what came of them."""
+"""Log: recent commands, who sent them, and their results."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class Log(Handler):
     page = "log"
 
     async def get(self) -> None:
-        """Show them."""
+        """Show the commands."""
         asked = self.get_query_argument("last", "")
         last = min(int(asked), MOST) if _SOME.fullmatch(asked) else SHOWN
         log = self.site.runtime.storage.commands
@@ -33,12 +33,12 @@ class Log(Handler):
 
 
 class LogEntry(Handler):
-    """One command with everything that is known of it."""
+    """One command with all details."""
 
     page = "log"
 
     async def get(self, task_id: str) -> None:
-        """Show it."""
+        """Show the command."""
         log = self.site.runtime.storage.commands
         record = await self.compute(lambda: log.get(task_id))
         if record is None:

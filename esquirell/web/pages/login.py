@@ -1,4 +1,4 @@
-"""Log-in and log-out."""
+"""Login and logout."""
 
 import logging
 import re
@@ -21,14 +21,14 @@ class Login(Handler):
     page = "login"
 
     async def get(self) -> None:
-        """Show the form; who is logged in already goes on."""
+        """Show the form; redirect if logged in already."""
         if self.session is not None or self.visit.ingress:
             self.redirect(self._target())
             return
         self._show()
 
     async def post(self) -> None:
-        """Check the password; five wrong ones a minute from one address are enough."""
+        """Check the password; five wrong ones a minute from one address are allowed."""
         self._check_pace()
         password = self.get_body_argument("password", "")[:LONGEST_PASSWORD]
         credentials = self.site.credentials
@@ -68,10 +68,10 @@ class Login(Handler):
 
 
 class Logout(Handler):
-    """Ends the session: its cookie is of no use to anybody from now on."""
+    """Ends the session: its cookie is invalid from now on."""
 
     async def post(self) -> None:
-        """End it."""
+        """End the session."""
         session = self.session
         if session is not None:
             await self.compute(lambda: self.site.sessions.end(session))

@@ -1,4 +1,4 @@
-"""Meters: how each is doing and what it says; what can be done about it."""
+"""Meters: the state and values of each, and its commands."""
 
 import socket
 from collections.abc import Mapping
@@ -30,10 +30,10 @@ from esquirell.web.pages.adding import (
 from esquirell.web.places import day_of, of_meter
 from esquirell.web.stream import Stream
 
-# Of so many commands those are looked through that failed for the meter.
+# How many commands are searched for failures of the meter.
 LOOKED_THROUGH = 300
 ERRORS_SHOWN = 5
-# These pages wait a little longer for what the day has brought.
+# These pages wait a little longer for the day's energy.
 PATIENCE_S = 2.0
 
 
@@ -43,7 +43,7 @@ class Meters(CommandPage):
     page = "meters"
 
     async def get(self) -> None:
-        """Show how all meters are doing."""
+        """Show the state of all meters."""
         await self._show(None)
 
     async def post(self) -> None:
@@ -71,7 +71,7 @@ class Meters(CommandPage):
 
 
 class Meter(CommandPage):
-    """One meter: its values, what is doubted about them, its configuration."""
+    """One meter: its values, warnings about them, its configuration."""
 
     page = "meters"
 
@@ -130,29 +130,29 @@ class Meter(CommandPage):
         return fields
 
     async def _new_key(self, command: str, name: str) -> SubmittedCommand:
-        """Take another key: from the cloud, or from a devices.json that was sent."""
+        """Take another key: from the cloud, or from an uploaded devices.json."""
         meter = next((one for one in self.site.runtime.meters() if one.name == name), None)
         if meter is None:
             raise HTTPError(404)
         if command == "key/cloud":
             cloud = self.site.runtime.devices.cloud
             if cloud is None:
-                raise ConfigError("there is no account: set api_key and api_secret under [cloud]")
+                raise ConfigError("no cloud account: set api_key and api_secret under [cloud]")
             key = await self.wait_for(lambda: cloud.local_key(meter))
         elif command == "key/file":
             listed = {one.meter.device_id: one.meter for one in sent_devices(self).devices}
             if meter.device_id not in listed:
-                raise CommandError("invalid_payload", "the file does not hold this device")
+                raise CommandError("invalid_payload", "the file does not contain this device")
             key = listed[meter.device_id].local_key.get_secret_value()
         else:
-            raise CommandError("unknown_command", "the page knows no such command")
+            raise CommandError("unknown_command", "this page has no such command")
         return await self.submit("meter/set", {"name": name, "local_key": key})
 
     async def _show(self, name: str, submitted: SubmittedCommand | None = None) -> None:
         house = await self.compute(lambda: self.site.overview.look(PATIENCE_S))
         found = next((one for one in house.meters if one.meter.name == name), None)
         if found is None and submitted and submitted.answer.status == "error":
-            # Somebody else has removed it: the command says so, and which meters there are.
+            # It was removed meanwhile: the command reports that, and lists the meters.
             answer = submitted.answer
             raise ProblemError(CommandError(answer.code or "internal", answer.error or ""))
         if found is None:
@@ -188,7 +188,7 @@ class Meter(CommandPage):
         )
 
     def _facts(self, name: str) -> Mapping[str, Any]:
-        """Return the configuration of the meter, without any secret."""
+        """Return the configuration of the meter without secrets."""
         shown = masked(self.site.runtime.settings)["meters"]
         facts: Mapping[str, Any] = next((one for one in shown if one["name"] == name), {})
         hidden = {"local_key", "name", "label", "area"}
@@ -206,17 +206,17 @@ def edited(meter: MeterSettings) -> dict[str, Any]:
 
 
 class LiveMeter(Stream):
-    """What changes on the page of a meter."""
+    """The live values on the page of a meter."""
 
     async def get(self, *path: str) -> None:
-        """Stream it. Raises HTTPError when there is no such meter."""
+        """Stream the values. Raises HTTPError when there is no such meter."""
         (self._name,) = path
         if self._name not in {one.name for one in self.site.runtime.meters()}:
             raise HTTPError(404)
         await super().get()
 
     def shown(self, house: House) -> dict[str, Any]:
-        """Return what it shows; when the meter is gone, what has it loaded again."""
+        """Return the values; if the meter is gone, a value that makes the page reload."""
         for one in house.meters:
             if one.meter.name == self._name:
                 return of_meter(one, keys_of(one), self.formats)
@@ -230,7 +230,7 @@ def keys_of(one: MeterSnapshot) -> list[str]:
 
 
 def _errors(records: list[CommandRecord], name: str) -> list[tuple[CommandRecord, str]]:
-    """Return the latest commands that failed for a meter, and why."""
+    """Return the latest failed commands of a meter with their errors."""
     found = [(record, _error(record, name)) for record in records if record.answer]
     return [(record, error) for record, error in found if error][:ERRORS_SHOWN]
 

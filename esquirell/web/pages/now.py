@@ -1,4 +1,4 @@
-"""Now: each meter's power, the house's, the day so far; live."""
+"""Now: the power of each meter and of the house, and the day so far; live."""
 
 from typing import Any
 
@@ -32,12 +32,12 @@ class Now(Handler):
 
 
 class LiveNow(Stream):
-    """What changes on it."""
+    """The live values of the first page."""
 
     def initialize(self) -> None:
-        """Remember what is shown of each meter: few of many are read at the same moment."""
+        """Remember what is shown of each meter: of many, only a few are read at the same moment."""
         self._remembered: Remembered = {}
 
     def shown(self, house: House) -> dict[str, Any]:
-        """Return what it shows."""
+        """Return the values."""
         return of_house(house, self.texts, self.formats, self._remembered)

@@ -1,4 +1,4 @@
-"""Schedules: what runs when, and every change of it."""
+"""Schedules: when each task runs, and how to change that."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +11,7 @@ from esquirell.web.command_page import CommandPage, SubmittedCommand, as_json, a
 from esquirell.web.handler import status_of
 from esquirell.web.json_text import fingerprint
 
-# What a button of a schedule does: it needs the name and nothing else.
+# The commands of buttons that need only the schedule's name.
 BY_NAME = (
     "schedule/run",
     "schedule/enable",
@@ -23,7 +23,7 @@ RUNS_SHOWN = 5
 
 
 class Schedules(CommandPage):
-    """The list, with a form for each schedule, and one for a new one."""
+    """The list, with a form for each schedule and one for a new one."""
 
     page = "schedules"
 
@@ -56,10 +56,10 @@ class Schedules(CommandPage):
         if command == "schedule/add":
             task = self.field("task")
             return name | self._fields() | ({"task": task} if task else {})
-        raise CommandError("unknown_command", "the page knows no such command")
+        raise CommandError("unknown_command", "this page has no such command")
 
     def _fields(self) -> dict[str, Any]:
-        """Read the rule and the rest as the form has them."""
+        """Read the rule and the other fields of the form."""
         args = self.field("args").strip()
         return {
             **self._rule(),
@@ -77,7 +77,7 @@ class Schedules(CommandPage):
         return {"every": as_number(every, "every") * as_number(unit, "every")}
 
     def _typed(self) -> dict[str, Any]:
-        """Return what was typed, to be shown again beside what is wrong with it."""
+        """Return the values of the form, to show them again next to the error."""
         names = ("name", "task", "rule", "every", "unit", "cron", "timezone", "args", "all_meters")
         typed: dict[str, Any] = {name: self.get_body_argument(name, "") for name in names}
         return typed | {"meters": self.get_body_arguments("meters")}
@@ -88,7 +88,7 @@ class Schedules(CommandPage):
         tasks = await self.run("task/list", {})
         schedules = list(listed.data.get("schedules", ()))
         if submitted and submitted.place not in {"new", *(one["name"] for one in schedules)}:
-            # Somebody else may have removed it.
+            # It may have been removed meanwhile.
             submitted = replace(submitted, place="list")
         self.render(
             "schedules.html",
@@ -121,10 +121,10 @@ def edited(schedule: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Preview(CommandPage):
-    """A crontab in words with its next runs, while it is typed: a part of the page."""
+    """A crontab in words with its next runs, while it is typed: a fragment of the page."""
 
     async def get(self) -> None:
-        """Show it."""
+        """Show the fragment."""
         schedule = {
             "cron": self.get_query_argument("cron", "")[:200],
             "timezone": self.get_query_argument("timezone", "")[:100] or None,

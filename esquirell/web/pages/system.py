@@ -1,4 +1,4 @@
-"""System: the health of each part, versions, and a backup to take along."""
+"""System: the health of each part, versions, and a backup to download."""
 
 import platform
 import socket
@@ -18,13 +18,13 @@ BLOCK = 256 * 1024
 
 
 class System(CommandPage):
-    """How everything is doing."""
+    """The state of the whole service."""
 
     page = "system"
 
     async def get(self) -> None:
-        """Show it."""
-        # It finds out whether a row can be written, and waits where that takes long.
+        """Show the state."""
+        # The health check tries to write to the database, which may take long.
         answer = await self.run("health", {}, "devices")
         runtime = self.site.runtime
         size = await self.compute(lambda: _size(runtime.storage.database.file))
@@ -45,7 +45,7 @@ class System(CommandPage):
         mqtt = runtime.settings.mqtt
         return {
             "address": f"{mqtt.host}:{mqtt.port}",
-            # A process that serves the page alone has no connection of the bridge's.
+            # The page alone, as a role of its own, has no bridge connection.
             "known": runtime.mqtt.bridges,
             "connected": runtime.mqtt.bridges and runtime.mqtt.connection.connected,
             "trouble": runtime.mqtt.connection.trouble if runtime.mqtt.bridges else "",
@@ -53,12 +53,12 @@ class System(CommandPage):
 
 
 class Backup(Handler):
-    """Everything of this machine in one file, to take along."""
+    """A backup of everything on this machine, to download."""
 
     page = "system"
 
     async def post(self) -> None:
-        """Write a backup and send it."""
+        """Create a backup and send it."""
         from esquirell.runtime.machine_backup import MachineBackup  # noqa: PLC0415 - it is rare
 
         runtime = self.site.runtime
@@ -82,7 +82,7 @@ class Backup(Handler):
 
 
 def versions() -> dict[str, str]:
-    """Return what runs here, and in which version."""
+    """Return the versions of the main packages."""
     found = {name: version(name) for name in PACKAGES}
     return found | {
         "tornado": version("tornado"),

@@ -1,4 +1,4 @@
-"""Ledgers: what is remembered of each meter's counters from one reading to the next."""
+"""Ledgers: what is remembered about each meter's counters from one reading to the next."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What readings say beside their values; how much of an hour is known, what is estimated."""
+"""How long readings hold and their ranges; how much of an hour is known or estimated."""
 
 import sqlalchemy as sa
 from alembic import op

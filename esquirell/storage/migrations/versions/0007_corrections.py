@@ -1,4 +1,4 @@
-"""What people take out of a meter's readings, or put at another time, and may want back."""
+"""Originals of removed and moved readings, for undoing a correction."""
 
 import sqlalchemy as sa
 from alembic import op
