@@ -102,10 +102,8 @@ class _ReportCollector(Collector):
         database, queue = report["database"], report["queue"]
         yield _gauge("healthy", "Whether everything works.", float(report["healthy"]))
         yield _gauge("database_up", "Whether the database answers.", float(database["ok"]))
-        yield _gauge(
-            "spooled_readings", "Readings that wait for the database.", database["spooled"]
-        )
-        yield _gauge("queue_length", "Tasks that wait for a worker.", queue["length"])
+        yield _gauge("spooled_readings", "Readings waiting for the database.", database["spooled"])
+        yield _gauge("queue_length", "Tasks waiting for a worker.", queue["length"])
         yield _gauge("queue_age_seconds", "Age of the oldest waiting task.", queue["oldest_s"])
         yield _per("role", "Whether a role is alive.", _alive(report["roles"]), "role_up")
         meters = report["meters"]

@@ -120,7 +120,7 @@ def counter(call: Call, name: str, reset: bool, dry_run: bool, undo: bool) -> No
         return
     for key, (before, after) in done.sums.items():
         say(f"{key}: {shown(key, before)} -> {shown(key, after)} kWh")
-    say("Nothing was changed." if dry_run else "The sums start again there with the next reading.")
+    say("Nothing was changed." if dry_run else "The next reading starts the sums again.")
 
 
 def _span(call: Call, meter: str, since: str | None, until: str | None) -> Span:

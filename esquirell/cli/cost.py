@@ -100,7 +100,7 @@ def _print(lines: Sequence[Line]) -> None:
     shown = [[_cell(line[key]) for key in columns] for line in lines]
     if in_terminal() and len(lines) > 1 and len({line["currency"] for line in lines}) == 1:
         shown.append([_sum(lines, key) for key in columns])
-    print_table(columns, shown, _FIGURES, empty="there are no costs in that time")
+    print_table(columns, shown, _FIGURES, empty="there are no costs for that period")
     if lacking := sum(float(str(line["unpriced"])) for line in lines):
         warn(f"{lacking:.2f} kWh have no price and are not included in the cost: set import_price")
 

@@ -60,7 +60,7 @@ def backfill(
         for name, text in (("since", since), ("until", until))
     ]
     if span[0] and span[1] and span[0] > span[1]:
-        raise misuse(f"--since {since} lies after --until {until}: nothing is between them")
+        raise misuse(f"--since {since} is after --until {until}")
     options = BackfillOptions(names, span[0], span[1], dry_run)
     with Progress() as progress:
         report = _backfilling(call).fill(options, progress.show)

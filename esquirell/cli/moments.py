@@ -24,7 +24,7 @@ def span_of(since: str, until: str, zone: str) -> tuple[datetime, datetime]:
     begin, end = moment_of("--since", since, zone), moment_of("--until", until, zone)
     if begin > end:
         end_named = "now" if until == NOW else f"--until {until}"
-        raise misuse(f"--since {since} lies after {end_named}: there is nothing in between")
+        raise misuse(f"--since {since} is after {end_named}")
     return begin, end
 
 

@@ -38,7 +38,7 @@ def clear(call: Call, *, yes: bool) -> None:
     if call.json:
         print_json(found)
         return
-    say(f"{len(found)} topics are cleared. {_advice(found)}")
+    say(f"{len(found)} topics were cleared. {_advice(found)}")
 
 
 def _advice(found: list[str]) -> str:

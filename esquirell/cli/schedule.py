@@ -181,7 +181,7 @@ def _show(call: Call, state: Mapping[str, Any]) -> None:
     elif "task" in state:
         _print(call, [state])
     else:
-        say(f"{state['name']} is removed")
+        say(f"{state['name']} was removed")
 
 
 def _print(call: Call, states: Sequence[Mapping[str, Any]]) -> None:

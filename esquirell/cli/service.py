@@ -100,7 +100,7 @@ class Waiting:
 def _check_here(runtime: Runtime) -> None:
     """Raise CommandError (`timeout`) if the service that runs our Redis has ended."""
     if runtime.settings.redis.embedded and not runs_here(runtime):
-        raise CommandError("timeout", "the service has ended before the task: its log says why")
+        raise CommandError("timeout", "the service ended before the task: see its log")
 
 
 def _state(held: HeldTask | None) -> str:

@@ -36,7 +36,7 @@ def list_tasks(call: Call) -> None:
 @click.option("--args", default="{}", metavar="JSON", help="Its arguments, as a JSON object.")
 @pass_call
 def run(call: Call, name: str, args: str) -> None:
-    """Run a task through a worker and wait for its end."""
+    """Run a task through a worker and wait for its result."""
     load(call)
     request = {"task": name, "args": read_args(args)}
     print_json(service.finish(call.runtime, "task/run", request))

@@ -103,7 +103,7 @@ def remove(call: Call, name: str) -> None:
     if call.json:
         print_json({"name": name})
     else:
-        say(f"The token {name} is removed.")
+        say(f"The token {name} was removed.")
 
 
 def address(call: Call) -> str:

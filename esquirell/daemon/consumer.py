@@ -72,7 +72,7 @@ class Consumer(CeleryConsumer):
         """Discard a message whose task is in no module of this worker, and log it."""
         del body, exc
         name, task_id = str(message.headers["task"]), str(message.headers["id"])
-        log.error("there is no task %s here: is its module in [tasks] modules?", name)
+        log.error("unknown task %s: add its module to [tasks] modules", name)
         message.reject()
         if not message.headers.get("ignore_result"):
             self.app.backend.mark_as_failure(task_id, NotRegistered(name))

@@ -133,7 +133,8 @@ def _be_active(runtime: Runtime, role: Role, ended: Flag) -> int:
         if role.lease is not None and _lost(role.lease):
             code = STAND_BY_EXIT_CODE
             log.error(
-                "another %s is active: this one ends, and stands by once restarted", role.names[0]
+                "another %s is active: this one ends, and stands by when it is restarted",
+                role.names[0],
             )
             break
     _begin_to_end(runtime, first=ended.times <= 1)

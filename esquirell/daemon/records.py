@@ -55,7 +55,7 @@ def on_end(task: "Task[..., object]", retval: object, state: str | None, **_: ob
         answer = _failure(retval)
         _record(headers, answer, {})
         if isinstance(retval, EsquirellError) and COMMAND_HEADER not in headers:
-            # Nobody waits for the answer, and Celery logs only unexpected errors.
+            # No caller waits for the answer, and Celery logs only unexpected errors.
             log.warning("%s failed: %s", short_task_name(task.name), answer.error)
 
 

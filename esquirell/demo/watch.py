@@ -86,7 +86,7 @@ class Watch:
         while not self._connection.connected:
             if time.monotonic() > deadline:
                 raise DemoError(
-                    f"the MQTT broker at {self._where} can't be reached: esquirell doctor says why"
+                    f"the MQTT broker at {self._where} can't be reached: run esquirell doctor"
                 )
             time.sleep(LOOK_S)
 

@@ -1,1 +1,1 @@
-"""What the program talks about: meters, readings, quantities, schedules. No I/O, no clock."""
+"""The vocabulary of the program: meters, readings, quantities, schedules. No I/O, no clock."""

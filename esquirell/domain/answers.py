@@ -1,4 +1,4 @@
-"""The shapes of the answers to commands: documentation and JSON schemas are made of them."""
+"""The shapes of the answers to commands; documentation and JSON schemas are generated from them."""
 
 from typing import Annotated, Any, Literal
 
@@ -25,7 +25,7 @@ class Accepted(AnswerData):
 
 
 class ScheduleState(Schedule):
-    """A schedule, when it ran last and when it runs next."""
+    """A schedule with its last and next run."""
 
     last_run_at: Moment | None
     next_run_at: Moment | None
@@ -40,13 +40,13 @@ class ScheduleList(AnswerData):
 
 
 class Removed(AnswerData):
-    """The name of what was removed."""
+    """The name of the removed object."""
 
     name: str
 
 
 class MeterSummary(AnswerData):
-    """A meter: how it is configured and how it is doing."""
+    """A meter with its configuration and status."""
 
     name: str
     label: str
@@ -81,10 +81,10 @@ class Fetched(AnswerData):
 
 
 class MeterAdded(AnswerData):
-    """A meter that was added or changed, and the machine on which its file lies.
+    """A meter that was added or changed, and the machine that has its file.
 
-    `reading` is what it said when it was read for that, null if it was not; `reports_often` says
-    whether it then reported by itself so often that `publish_every` was set.
+    `reading` is its test reading, null if it was not read; `reports_often` tells whether it
+    reported by itself so often that `publish_every` was set.
     """
 
     name: str
@@ -96,14 +96,14 @@ class MeterAdded(AnswerData):
 
 
 class MeterRemoved(AnswerData):
-    """A meter that was removed; `forgotten` counts what went of its history."""
+    """A meter that was removed; `forgotten` is the number of deleted readings."""
 
     name: str
     forgotten: int
 
 
 class FilledHours(AnswerData):
-    """How many hours of a meter were written, or would be, and how many were left alone."""
+    """The number of hours of a meter that were (or would be) written, and that were skipped."""
 
     written: int
     left: int
@@ -118,7 +118,7 @@ class Backfilled(AnswerData):
 
 
 class Tried(AnswerData):
-    """A reading that was neither stored nor published; `duration_ms` is the time it took."""
+    """A reading that was neither stored nor published; `duration_ms` is how long it took."""
 
     name: str
     reading: dict[str, Any]
@@ -126,7 +126,7 @@ class Tried(AnswerData):
 
 
 class Captured(BaseModel):
-    """What a meter sent, raw, without anything that names the device."""
+    """The raw answer of a meter, without anything that identifies the device."""
 
     model_config = ConfigDict(defer_build=True, extra="allow")
 
@@ -134,7 +134,7 @@ class Captured(BaseModel):
 
 
 class LevelSet(AnswerData):
-    """How much is logged from now on."""
+    """The new log level."""
 
     level: Level
 
@@ -151,7 +151,7 @@ class TaskResult(AnswerData):
 
 
 class TaskDescription(AnswerData):
-    """A task that may be run; `args` is the JSON schema of its arguments."""
+    """A task that can be run; `args` is the JSON schema of its arguments."""
 
     name: str
     description: str
@@ -159,13 +159,13 @@ class TaskDescription(AnswerData):
 
 
 class TaskList(AnswerData):
-    """The tasks that may be scheduled and run."""
+    """The tasks that can be scheduled and run."""
 
     tasks: tuple[TaskDescription, ...]
 
 
 class HealthReport(BaseModel):
-    """How the service is doing, as `bridge/health` publishes it."""
+    """The health of the service, as published on `bridge/health`."""
 
     model_config = ConfigDict(defer_build=True, extra="allow")
 

@@ -1,42 +1,42 @@
-"""Energy from believed sums: the difference of two of them, used evenly in between.
+"""Energy from accepted sums: the difference of two of them, distributed evenly in between.
 
-What is believed of a counter is decided once, by the ledger, before a reading is stored; its
-sums only rise. A stored sum below an earlier one is a reading that a wrong clock put in a wrong
-place: it says nothing that the others do not.
+The ledger decides once, before a reading is stored, which counter values are accepted; accepted
+sums only rise. A stored sum below an earlier one comes from a reading that a wrong clock put in
+a wrong place: it adds no information.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# With more time than this between two readings it is unknown when their energy was used.
+# After a longer gap between two readings it is unknown when their energy was used.
 USUAL_GAP_S = 900.0
-# What a clock, or a poll that took its time, shifts over the border of an hour is no estimate.
+# Shifts over the end of an hour, by a clock or a slow poll, do not make an estimate.
 SHIFTED_S = 60.0
-# A millionth of a kWh is far below what a meter tells apart.
+# A millionth of a kWh is far below a meter's resolution.
 DECIMALS = 6
-# A longer gap is spread over its last year.
+# A longer gap is distributed over its last year.
 LONGEST_GAP_S = 366 * 86_400.0
 
 
 class Sample(NamedTuple):
-    """A believed sum (kWh) at a moment (seconds of unix time)."""
+    """An accepted sum (kWh) at a moment (unix time in s)."""
 
     at: float
     kwh: float
 
 
 class Booking(NamedTuple):
-    """Energy (kWh) used evenly from `begin` to `end` (seconds of unix time)."""
+    """Energy (kWh) used evenly from `begin` to `end` (unix time in s)."""
 
     begin: float
     end: float
     kwh: float
 
     def share(self, begin: float, end: float) -> float:
-        """Return the energy (kWh) that falls between two moments.
+        """Return the energy (kWh) between two moments.
 
-        The shares of all hours of a gap add up to its energy, rounded as they are stored: each
-        is the difference of two rounded sums.
+        The shares of all hours of a gap add up exactly, rounded as they are stored: each is the
+        difference of two rounded sums.
         """
         return self._until(end) - self._until(begin) if end > begin else 0.0
 
@@ -56,10 +56,10 @@ class Booking(NamedTuple):
 def book(
     last: Sample, moments: Sequence[float], sums: Sequence[float]
 ) -> tuple[list[Booking], Sample]:
-    """Return what was used since `last`, and the sample to go on from.
+    """Return the energy used since `last`, and the sample to continue from.
 
-    `sums` are in the order of their `moments`, one at least; all energy after the first of them
-    is one booking. What is booked adds up to the rise of the highest sum, never more.
+    `sums` belong to `moments`, at least one; all energy after the first of them is one booking. The
+    bookings add up to the rise of the highest sum, never more.
     """
     bookings = []
     first = Sample(moments[0], sums[0])

@@ -1,11 +1,11 @@
-"""The clock, as everything that needs the time is handed one, and when it is doubted."""
+"""The clock that is passed to everything that needs the time, and when it is doubted."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
-# No clock is right that shows a time before this program was released.
+# A clock showing a time before this release is wrong.
 RELEASED = datetime(2026, 11, 1, tzinfo=UTC)
-# Clocks are set back by minutes; daylight saving doesn't concern them.
+# Clocks are set back by minutes; daylight saving does not matter here.
 BEHIND = timedelta(hours=1)
 AHEAD = timedelta(days=1)
 
@@ -20,9 +20,9 @@ class Clock(Protocol):
 
 
 def doubt(now: datetime, newest: datetime | None) -> Doubt | None:
-    """Return what speaks against a clock, by the newest reading that is stored.
+    """Return why a clock is doubtful, judged by the newest stored reading.
 
-    A clock far ahead of it may be right: nothing was stored for a while.
+    A clock far ahead of it may be right: nothing may have been stored for a while.
     """
     if now < RELEASED:
         return "unreleased"

@@ -1,4 +1,4 @@
-"""Commands and their answers: the same over MQTT, on the command line, the page and the API."""
+"""Commands and their answers, the same for MQTT, command line, page and API."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ class Answer:
     code: str | None = None
 
     def payload(self) -> dict[str, Any]:
-        """Return the answer as it is published."""
+        """Return the answer in its published shape."""
         if self.status != "error":
             return {"status": self.status, "data": dict(self.data)}
         failure = {"status": "error", "error": self.error, "code": self.code}
@@ -37,8 +37,8 @@ class Answer:
 class Request:
     """A command as it was received.
 
-    `reply` says where the end of a job is to be answered; `about` is the meter or schedule that
-    its topic names, where the payload need not.
+    `reply` says where to send the result of a job; `about` is the meter or schedule named by its
+    topic, if the payload need not name it.
     """
 
     source: Source
@@ -48,9 +48,9 @@ class Request:
     about: str | None = None
 
     def transaction_key(self, secrets: Iterable[str] = ()) -> str | None:
-        """Return what identifies a repeat of this command; None without a transaction.
+        """Return the key of repeats of this command; None without a transaction.
 
-        `secrets` are the fields that are not recorded: where they differ it is no repeat.
+        `secrets` are fields that are not recorded: a command that differs in them is no repeat.
         """
         transaction = self.data.get("transaction")
         if transaction is None:
@@ -60,16 +60,16 @@ class Request:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def recorded(self, secrets: Iterable[str] = ()) -> dict[str, Any]:
-        """Return the payload as the log may keep it: `***` for each secret."""
+        """Return the payload for the log, with `***` for each secret."""
         return dict(self.data) | {name: MASK for name in secrets if name in self.data}
 
 
 @record
 class CommandRecord:
-    """A command as the log keeps it: who asked for what, when, and how it ended.
+    """A command in the log: its source, payload and result.
 
-    `id` is the task's id for a job; `answer` is None until it ended, `reply` None when nobody
-    waits for the end elsewhere, or it was sent.
+    `id` is the task id of a job; `answer` is None until it has ended, `reply` None if its result
+    need not be sent, or has been.
     """
 
     id: str
@@ -84,7 +84,7 @@ class CommandRecord:
 
 
 def entry_of(record: CommandRecord) -> dict[str, Any]:
-    """Return a command as the log shows it."""
+    """Return a command in the shape of the log."""
     answer = record.answer
     return {
         "id": record.id,

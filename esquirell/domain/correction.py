@@ -1,4 +1,4 @@
-"""Corrections of what is stored: what they concern, before they are made and afterwards."""
+"""Corrections of stored data: what they affect, before and after they are made."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -8,7 +8,7 @@ from typing import Any, Literal
 from esquirell.domain.reading import iso
 from esquirell.domain.record import record
 
-# "future": readings that lay in the future of a clock that is right.
+# "future": readings in the future of a correct clock.
 What = Literal["remove", "restamp", "future", "counter"]
 
 
@@ -23,11 +23,11 @@ class Span:
 
 @record
 class Correction:
-    """What is corrected: so many readings, from the `first` moment to the `last`.
+    """What a correction affects: the number of readings, and the `first` and `last` moment.
 
-    `sums` has the first and the last sum (kWh) of each counter among them. Of a counter whose
-    offset is forgotten it is the sum before and after that. `to` is when the first of the
-    readings was taken, where they are put at another time.
+    `sums` has the first and the last sum (kWh) of each counter among them; for a counter whose
+    offset is reset, the sums before and after that. `to` is the new time of the first reading, if
+    they are moved.
     """
 
     meter: str

@@ -1,7 +1,7 @@
-"""What the energy of an hour, a day or a month costs.
+"""The cost of the energy of an hour, a day or a month.
 
-Money is computed in decimals, never rounded before it is shown: rounded figures that are added
-up would differ from the whole.
+Money is computed in decimals and rounded only for display: adding rounded figures would differ
+from the total.
 """
 
 from bisect import bisect_right
@@ -16,10 +16,10 @@ from esquirell.domain.reading import iso
 from esquirell.domain.record import record
 from esquirell.domain.tariff import Prices, Tariff
 
-# A hundredth of a cent: an hour of a small load is not nothing.
+# A hundredth of a cent, as an hour of a small load costs little.
 DECIMALS = 4
 
-# An hour of a meter: when it begins, and what it imported and exported in millionths of a kWh.
+# An hour of a meter: its start, and its import and export in millionths of a kWh.
 HourlyEnergy = tuple[datetime, int, int]
 
 _QUARTER = timedelta(minutes=15)
@@ -29,14 +29,14 @@ _MILLIONTHS = Decimal(1_000_000)
 
 @record
 class PriceRow:
-    """Prices from a moment until the next row's; empty ones leave it to the tariff."""
+    """Prices from a moment until the next row; empty ones are taken from the tariff."""
 
     start: datetime
     prices: Prices
 
 
 class PriceList:
-    """The imported prices of a tariff; its rows are in order of time."""
+    """The imported prices of a tariff; its rows are in time order."""
 
     def __init__(self, rows: Sequence[PriceRow] = ()) -> None:
         self._rows = rows
@@ -50,9 +50,9 @@ class PriceList:
 
 @record
 class Cost:
-    """What a period cost, in the currency of its tariff; energies are kWh.
+    """The cost of a period in the currency of its tariff; energies are in kWh.
 
-    `unpriced` is the imported energy for which there was no price, and which is not in `bought`.
+    `unpriced` is imported energy without a price, which `bought` does not include.
     """
 
     start: datetime
@@ -65,11 +65,11 @@ class Cost:
 
     @property
     def total(self) -> Decimal:
-        """What is to be paid; below zero it is to be received."""
+        """The amount due; negative if it is a credit."""
         return self.bought - self.sold + self.fee
 
     def payload(self) -> dict[str, object]:
-        """Lay it out as it is shown and published, rounded."""
+        """Return it rounded, as it is shown and published."""
         figures = {
             "energy_import": self.energy_import,
             "import_cost": self.bought,
@@ -86,9 +86,9 @@ class Cost:
 
 @record
 class HourPrice:
-    """What a kWh costs (`bought`) and brings (`sold`) in an hour, as the mean of its quarters.
+    """The price of a kWh bought and sold in an hour, as the mean of its quarters.
 
-    `unpriced` is the part of the hour without a price, `fee` the hour's share of the fees.
+    `unpriced` is the fraction of the hour without a price, `fee` the hour's share of the fees.
     """
 
     bought: Decimal
@@ -98,7 +98,7 @@ class HourPrice:
 
 
 class HourPrices:
-    """The prices of hours by one tariff."""
+    """The hourly prices of one tariff."""
 
     def __init__(self, tariff: Tariff, imported: PriceList, calendar: Calendar) -> None:
         self._tariff = tariff
@@ -107,7 +107,7 @@ class HourPrices:
         self._zone = ZoneInfo(calendar.zone)
 
     def of(self, start: datetime) -> HourPrice:
-        """Return the price of an hour; its energy counts as used evenly."""
+        """Return the price of an hour, assuming that its energy is used evenly."""
         end = self._calendar.after(start, "hour")
         moments = _quarters(start, end)
         prices = [self._prices(moment) for moment in moments]
@@ -124,7 +124,7 @@ class HourPrices:
         return self._imported.at(moment).over(self._tariff.prices(moment.astimezone(self._zone)))
 
     def _fee(self, start: datetime, end: datetime) -> Decimal:
-        """Return an hour's share of the fees: a day may have 23 or 25 of them."""
+        """Return an hour's share of the fees: a day may have 23 or 25 hours."""
         tariff = self._tariff
         share = _NOTHING
         if tariff.fee_per_day:
@@ -140,9 +140,9 @@ class HourPrices:
 
 
 class PriceTable:
-    """Adds up the hours of a tariff to periods; the price of an hour is looked up once.
+    """Adds up hours to periods; the price of each hour is looked up once.
 
-    Only sums are multiplied: the energies of all hours of a period that have the same price.
+    Only sums are multiplied: the energies of all hours of a period with the same price.
     """
 
     def __init__(self, prices: HourPrices, calendar: Calendar, period: Period) -> None:
@@ -153,9 +153,9 @@ class PriceTable:
         self._same: dict[HourPrice, HourPrice] = {}
 
     def costs(self, hours: Iterable[HourlyEnergy], *, bears_fee: bool) -> Iterator[Cost]:
-        """Return the cost of each period; the hours of one meter come in the order of time.
+        """Return the cost of each period; the hours of one meter must be in time order.
 
-        A meter that does not bear the fees of its contract has none.
+        A meter that does not carry the fees of its contract has none.
         """
         current: datetime | None = None
         sums: dict[int, _Sum] = {}

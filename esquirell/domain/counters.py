@@ -1,4 +1,4 @@
-"""Cumulative counters: a sum that goes on when the device's own counter does not."""
+"""Cumulative counters: a sum that continues when the device's own counter restarts."""
 
 import math
 from dataclasses import replace
@@ -7,31 +7,31 @@ from operator import attrgetter
 
 from esquirell.domain.record import record
 
-# More than any connection of a home can deliver: three phases of 145 A.
+# More than the connection of any home delivers: three phases of 145 A.
 MOST_KW = 100.0
-# Devices that count in steps, or report every half hour, catch up with more than one poll's worth.
+# Devices that count in steps, or report every half hour, catch up on more than one poll's worth.
 STEP_KWH = 1.0
-# Three phases of 63 A, and some.
+# Slightly more than three phases of 63 A.
 CATCH_UP_KW = 50.0
 CATCH_UP_S = 3600.0
 
-# An exchanged device that starts this close to the old one is taken for the old one.
+# A replacement device that starts this close to the old one counts as the old one, paired again.
 PAIRED_ANEW_WITHIN = 0.01
 
-# The source of a counter whose device was taken away: whatever comes next starts again.
+# The source of a counter whose device was removed: the next one starts again.
 GONE = ""
 
-# Readings of one moment may come in either order; earlier ones tell of another clock, and of a
-# gap of unknown length.
+# Readings of the same moment may come in either order; earlier ones come from another clock, after
+# a gap of unknown length.
 SWAPPED_S = 60.0
 UNKNOWN_S = 86_400.0
 
 CONFIRMATIONS = 3
 CONFIRMATION_S = 30.0
 
-# A counter that restarts at zero has counted at most what fits into this time.
+# A counter that restarts at zero has counted at most this time's worth.
 RESTART_S = 900.0
-# Decimal displays, and binary registers in steps of 1, 0.1, 0.01 and 0.001 kWh.
+# Decimal displays, and binary registers with steps of 1, 0.1, 0.01 and 0.001 kWh.
 MODULI = (
     *(10.0**digits for digits in range(4, 10)),
     *(2.0**bits / 10**scale for bits in (24, 31, 32) for scale in range(4)),
@@ -40,7 +40,7 @@ MODULI = (
 
 @record
 class Sample:
-    """A raw counter, in kWh, at one moment."""
+    """A raw counter value, in kWh, at one moment."""
 
     raw: float
     at: datetime
@@ -48,7 +48,7 @@ class Sample:
 
 @record
 class Level:
-    """Where a counter seems to be now: consecutive readings that do not follow the last one."""
+    """A possible new range of a counter: consecutive readings that do not continue it."""
 
     first: Sample
     last: Sample
@@ -56,20 +56,19 @@ class Level:
 
     @property
     def confirmed(self) -> bool:
-        """Whether it holds in several readings and for some time."""
+        """Whether it was seen in several readings over some time."""
         lasted = (self.last.at - self.first.at).total_seconds()
         return self.count >= CONFIRMATIONS and lasted >= CONFIRMATION_S
 
 
 @record
 class Counter:
-    """A counter as it was last believed, in kWh: the sum is `raw` + `offset`.
+    """The last accepted state of a counter, in kWh: the sum is `raw` + `offset`.
 
-    `source` names whose counter it is (`GONE`: nobody's any more), `moved_at` is when it last
-    rose, `level` where it may have gone since. `unproven`: it was read once, and nothing has agreed
-    with it yet. `replaces` is the moment of such a reading, of a counter that takes its place.
-    `begins`: somebody has given it another offset, so that its sum starts again with the next
-    reading.
+    `source` names its device (`GONE`: removed), `moved_at` is when it last rose, `level` where it
+    may have jumped since. `unproven`: it was read once, without a confirmation yet. `replaces` is
+    the moment of such a reading, if this counter takes its place. `begins`: its offset was changed,
+    so that its sum starts again with the next reading.
     """
 
     raw: float
@@ -84,12 +83,12 @@ class Counter:
 
     @property
     def total(self) -> float:
-        """The sum over all resets and exchanges, to the milliwatt hour."""
+        """The sum over all resets and exchanges, in kWh to the mWh."""
         return round(self.raw + self.offset, 6)
 
     @property
     def known(self) -> tuple[object, ...]:
-        """All but the moment of the last reading."""
+        """Everything except the moment of the last reading."""
         return _KNOWN(self)
 
 
@@ -99,12 +98,11 @@ _KNOWN = attrgetter("raw", "moved_at", "source", "offset", "level", "unproven", 
 def follow(
     counter: Counter | None, raw: float, at: datetime, source: str
 ) -> tuple[Counter | None, bool]:
-    """Take the next raw value, in kWh; return the counter, and whether the value is believed.
+    """Follow the next raw value, in kWh; return the counter, and whether the value is accepted.
 
-    What is not believed is either a glitch, over with the next reading that follows the last
-    believed one, or a new level: confirmed by several readings, it continues the sum. A first
-    value that no other agreed with was no counter: then a confirmed level takes its place, and
-    there is no offset.
+    A rejected value is either a glitch, which ends when a reading continues the last accepted one,
+    or a new level: confirmed by several readings, it continues the sum. A first value that no other
+    reading confirmed was wrong: then a confirmed level replaces it, without an offset.
     """
     if not math.isfinite(raw) or raw < 0:
         return counter, False
@@ -132,23 +130,23 @@ def _confirmed(counter: Counter, level: Level) -> Counter:
 
 
 def taken_over(counter: Counter, raw: float, at: datetime, source: str) -> Counter:
-    """Return a counter that goes on from the same sum by another way of counting."""
+    """Return a counter that continues the same sum with another way of counting."""
     sample, offset = Sample(raw, at), counter.total - raw
     return replace(_continued(sample, offset, source), begins=counter.begins)
 
 
 def anew(counter: Counter, offset: float) -> Counter:
-    """Return a counter with another offset, in kWh: what it sums up starts again."""
+    """Return a counter with another offset, in kWh: its sum starts again."""
     return replace(counter, offset=offset, level=None, begins=True)
 
 
 def handed_over(counter: Counter, source: str) -> Counter:
-    """Return a counter that is another source's from now on; after `GONE` nothing goes on."""
+    """Return a counter with another source; after `GONE` the next one starts again."""
     return replace(counter, source=source, level=None)
 
 
 def _has_caught_up(counter: Counter, rise: float, at: datetime) -> bool:
-    """Whether a rise of more than a step is what may have been used since the last one."""
+    """Whether a rise of more than a step may have been used since the last one."""
     if rise < 0:
         return False
     caught_up_s = min(_seconds(counter.moved_at, at), CATCH_UP_S)
@@ -175,10 +173,10 @@ def _goes_on(last: Sample, sample: Sample) -> bool:
 
 
 def _missed(counter: Counter, first: Sample) -> float:
-    """Return the kWh counted until the first reading of a new level: known after a start at zero.
+    """Return the kWh counted before the first reading of a new level, known if it started at zero.
 
-    A counter that ran over has in addition counted up to its end. For any other level the
-    starting point is unknown, so the energy used in between is not counted.
+    An overflow has also counted up to the end of its range. For any other level the starting point
+    is unknown, so the energy used in between is not counted.
     """
     if first.raw > counter.raw / 2:
         return 0.0
@@ -191,11 +189,11 @@ def _missed(counter: Counter, first: Sample) -> float:
 
 
 def _most(since: datetime, until: datetime) -> float:
-    """Return the most kWh that can have been used between two moments."""
+    """Return the maximum energy (kWh) between two moments."""
     return MOST_KW * _seconds(since, until) / 3600
 
 
 def _seconds(since: datetime, until: datetime) -> float:
-    """Return the seconds between two moments; after a clock was set back they are unknown."""
+    """Return the seconds between two moments; unknown after a clock was set back."""
     seconds = (until - since).total_seconds()
     return UNKNOWN_S if seconds < -SWAPPED_S else max(0.0, seconds)

@@ -1,4 +1,4 @@
-"""From raw datapoints to values in canonical units, one answer at a time."""
+"""Decodes the raw datapoints of an answer to values in canonical units."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
@@ -17,8 +17,8 @@ from esquirell.domain.record import record
 IMPORTS = frozenset(["FORWARD", "IMPORT", "POSITIVE"])
 EXPORTS = frozenset(["REVERSE", "BACKWARD", "EXPORT", "NEGATIVE"])
 _DOUBTED = ("doubtful", "unproven")
-_UNDIRECTED = "its direction is missing or unknown in this answer, taken as import"
-# Of an unknown frame: no grid has less or more, whatever the frame is then.
+_UNDIRECTED = "its direction is missing or unknown in this answer: taken as import"
+# For unknown frames: no grid has a lower or higher voltage.
 _FRAME_V = (40, 520)
 _NO_GRID = ("pv", "bat", "dc")
 _NOISE_W = 10
@@ -31,11 +31,10 @@ _WITHOUT_VOLTAGE = ("current", "active_power")
 
 @record
 class Decoded:
-    """What one answer of a device means, in canonical units.
+    """The decoded values of an answer, in canonical units.
 
-    `hints` are those of the warnings that concern the profile, whatever the values are.
-    `refused` names the datapoints that are not what the profile says, `sources` the datapoint that
-    each value comes from.
+    `hints` are warnings about the profile that do not depend on the values. `refused` names the
+    datapoints that do not match the profile, `sources` the datapoint of each value.
     """
 
     values: dict[str, float] = field(default_factory=dict)
@@ -47,11 +46,11 @@ class Decoded:
 
 
 def decode(answer: Mapping[str, Any], profile: Profile) -> Decoded:
-    """Turn a raw answer, keyed by DP id or by code, into values and diagnostics.
+    """Decode a raw answer, keyed by DP id or by code, to values and diagnostics.
 
-    Absent stays absent; of two datapoints with one meaning a number goes before a frame. A value
-    that is not what the profile says, or that can't be, stays raw among the diagnostics, with a
-    warning.
+    Absent values stay absent; of two datapoints with one meaning, a number takes precedence over a
+    frame. A value that does not match the profile, or is impossible, stays raw in the diagnostics,
+    with a warning.
     """
     decoding = _Decoding(answer, profile)
     values, sources, numbers = decoding.values, decoding.sources, profile.plain
@@ -59,7 +58,7 @@ def decode(answer: Mapping[str, Any], profile: Profile) -> Decoded:
     for name in sorted(answer, key=framed.__contains__) if framed else answer:
         raw, plain = answer[name], numbers.get(name)
         if plain is not None and type(raw) is int and plain.key not in values:
-            # The usual case: what is out of its bounds is looked at with care.
+            # The usual case; values out of bounds are checked separately.
             key, divisor, least, greatest = plain
             if least <= raw <= greatest:
                 values[key] = raw / divisor
@@ -70,7 +69,7 @@ def decode(answer: Mapping[str, Any], profile: Profile) -> Decoded:
 
 
 def misfits(profile: Profile, answer: Mapping[str, Any]) -> int:
-    """Count the raw values of an answer that are of another kind than a profile says."""
+    """Count the raw values of another type than the profile says."""
     points = profile.by_name
     sides = {point.direction for point in points.values() if point.direction}
     return sum(
@@ -94,7 +93,7 @@ def _is_misfit(point: Datapoint, raw: object) -> bool:
 
 
 class _Decoding:
-    """One answer under way."""
+    """The state of decoding one answer."""
 
     def __init__(self, answer: Mapping[str, Any], profile: Profile) -> None:
         self._points = profile.by_name
@@ -113,7 +112,7 @@ class _Decoding:
         return {self._code(name): raw for name, raw in self._answer.items()}
 
     def take(self, name: str, raw: object) -> None:
-        """Put one raw value where it belongs."""
+        """Decode one raw value."""
         point = self._points.get(name)
         if point is None or not (point.key or point.frame):
             self._diagnostics[self._code(name)] = raw
@@ -131,7 +130,7 @@ class _Decoding:
             self._hints += [f"{_title(name, point)}: {says}" for says in self._says(point)]
 
     def result(self) -> Decoded:
-        """Return what was decoded, with what contradicts itself."""
+        """Return the result, with contradictions."""
         values = self.values
         if self._undirected:
             self._direct()
@@ -140,13 +139,13 @@ class _Decoding:
         warnings = [*self._hints, *self._warnings, *contradictions(values)]
         if is_hollow(values):
             values = {key: value for key, value in values.items() if value}
-            warnings.append("power without any voltage: the zeros beside it were not measured")
+            warnings.append("power without any voltage: the zeros were not measured")
         every, hints = tuple(dict.fromkeys(warnings)), tuple(dict.fromkeys(self._hints))
         refused, sources = tuple(self._refused), self.sources
         return Decoded(values, self._diagnostics, every, hints, refused, sources)
 
     def _keep(self, name: str, point: Datapoint, raw: object) -> None:
-        """Add the values of one datapoint. Raises DecodeError, then nothing was added."""
+        """Add the values of one datapoint. Raises DecodeError; then nothing was added."""
         known = not self.values.keys().isdisjoint(point.keys)
         if whole(raw) in point.sentinels or known or point.trust == "unproven":
             self._diagnostics[point.code] = raw
@@ -156,7 +155,7 @@ class _Decoding:
             found = {key: _turned(key, value) for key, value in found.items()}
         for key, value in found.items():
             if not is_possible(key, value):
-                raise DecodeError(f"{value:g} is no possible {key}")
+                raise DecodeError(f"{value:g} is not a possible {key}")
         self.values |= found
         self.sources |= dict.fromkeys(found, name)
         if point.direction and str(self._direction(point)) not in IMPORTS | EXPORTS:
@@ -165,9 +164,9 @@ class _Decoding:
                 self._undirected[_title(name, point)] = powers
 
     def _leave_out_powers(self) -> None:
-        """Leave out a power beside a refused voltage that no grid allows with its current.
+        """Drop a power next to a rejected voltage if no grid voltage allows it with its current.
 
-        Some meters send all at ten times their scale for a while (tuya-home-assistant #102).
+        Some meters send all values at ten times their scale for a while (tuya-home-assistant #102).
         """
         for name in self._refused:
             key = str(self._points[name].key)
@@ -184,10 +183,10 @@ class _Decoding:
                 del self.values[power]
 
     def _direct(self) -> None:
-        """Take the missing directions from a total that has a sign, if only one way adds up.
+        """Infer missing directions from a signed total, if only one combination adds up.
 
-        Some meters say true or false, of which nobody knows which is which, and many answers
-        hold the direction of one channel only.
+        Some meters send true or false without a known meaning, and many answers contain the
+        direction of only one channel.
         """
         unknown = [key for keys in self._undirected.values() for key in keys]
         signs = _signs(self.values, unknown)
@@ -206,9 +205,7 @@ class _Decoding:
         if point.frame == "auto" and not point.suffix.startswith(_NO_GRID):
             _check_voltage(fields)
         if fields.get("voltage") == 0 and abs(fields.get("active_power", 0)) > _NOISE_W:
-            self._warnings.append(
-                f"{point.code}: it sent a power and 0 V: its voltage was not measured"
-            )
+            self._warnings.append(f"{point.code}: a power at 0 V: its voltage was not measured")
             fields = {key: fields[key] for key in _WITHOUT_VOLTAGE if fields.get(key)}
         if is_excessive(fields):
             self._diagnostics[point.code] = raw
@@ -217,7 +214,7 @@ class _Decoding:
         return {with_suffix(key, point.suffix): value for key, value in fields.items()}
 
     def _reversed(self, point: Datapoint) -> bool:
-        """Return whether the datapoint beside it says that energy flows out."""
+        """Return whether the accompanying datapoint says that energy is exported."""
         return point.direction is not None and str(self._direction(point)) in EXPORTS
 
     def _direction(self, point: Datapoint) -> object:
@@ -227,11 +224,11 @@ class _Decoding:
 
     def _says(self, point: Datapoint) -> Iterator[str]:
         if point.trust == "unproven":
-            yield f"left out: {point.note or 'nothing proves its scale yet'}"
+            yield f"left out: {point.note or 'its scale is not proved yet'}"
         elif point.note:
             yield point.note
         elif point.trust == "doubtful":
-            yield "its scale is not certain, compare it with the meter's display"
+            yield "its scale is uncertain: compare it with the meter's display"
 
     def _code(self, name: str) -> str:
         point = self._points.get(name)
@@ -241,7 +238,7 @@ class _Decoding:
 
 
 def _signs(values: Mapping[str, float], unknown: Sequence[str]) -> Sequence[int] | None:
-    """Return the signs of powers that make all channels add up to the total; None if none does."""
+    """Return the signs with which all channels add up to the total; None if there are none."""
     total = values.get("active_power")
     if total is None or not unknown or "active_power" in unknown or len(unknown) > _MOST_CHANNELS:
         return None
@@ -267,7 +264,7 @@ def _signs(values: Mapping[str, float], unknown: Sequence[str]) -> Sequence[int]
 def _check_voltage(fields: Mapping[str, float]) -> None:
     voltage = fields.get("voltage", 0)
     if voltage and not _FRAME_V[0] <= voltage <= _FRAME_V[1]:
-        raise DecodeError(f"{voltage:g} V is of no grid: this is another frame")
+        raise DecodeError(f"{voltage:g} V is not a grid voltage: this is another kind of frame")
 
 
 def _scale(raw: object, point: Datapoint) -> float:
@@ -279,9 +276,9 @@ def _scale(raw: object, point: Datapoint) -> float:
 
 
 def _shown(raw: object) -> str:
-    """Show a number that is not whole; of all else name the kind, as it may be a secret."""
+    """Return a fractional number as text; for anything else only its type: it may be secret."""
     if isinstance(raw, int) and not isinstance(raw, bool):
-        return "one of more than 18 digits"
+        return "a number of more than 18 digits"
     return f"{raw:g}" if isinstance(raw, float) else type(raw).__name__
 
 

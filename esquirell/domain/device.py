@@ -1,4 +1,4 @@
-"""What is known of a device beside its values: its product, and how to judge its values."""
+"""What is known about a device: its product, and how to judge its values."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import field
@@ -10,10 +10,10 @@ from esquirell.domain.record import record
 
 @record
 class Device:
-    """A product and its datapoints, as Tuya's cloud or a `devices.json` describes them.
+    """A product and its datapoints, as described by Tuya's cloud or a `devices.json`.
 
-    `mapping` has the datapoints by DP id (`code`, `type`, `values`), `spec` those without a
-    known DP id by code (`type`, `values`). `mac` and `serial` are those of the hardware.
+    `mapping` has the datapoints by DP id (`code`, `type`, `values`), `spec` those without a known
+    DP id by code (`type`, `values`). `mac` and `serial` are the hardware's.
     """
 
     product_id: str = ""
@@ -27,9 +27,9 @@ class Device:
 
 @record
 class Instrument:
-    """A device: `source` names it, `keys` are the quantities that it may send.
+    """A device for judging its readings: `source` names it, `keys` are its possible quantities.
 
-    `invert` lists the values whose sign is changed, `adds` the counters to which its reports add,
+    `invert` lists the values whose sign is changed, `adds` the counters to which its reports add
     while its connection is held open.
     """
 

@@ -1,4 +1,4 @@
-"""Doubts about a meter's values: raised by repeated evidence, dropped when it is gone."""
+"""Doubts about a meter's values: raised by repeated evidence, dropped once it is gone."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

@@ -5,16 +5,16 @@ from typing import Any
 
 
 class EsquirellError(Exception):
-    """Base of all errors whose text is one sentence for the user.
+    """Base of all errors with one sentence for the user.
 
-    `code` is what an answer over MQTT carries beside the sentence.
+    `code` accompanies the sentence in answers.
     """
 
     code = "internal"
 
 
 class ConfigError(EsquirellError):
-    """Stop and tell the user which setting to change: the command line exits with 2."""
+    """Tell the user which setting to change, and stop: the command line exits with 2."""
 
     code = "internal"
 
@@ -46,11 +46,11 @@ class UnavailableError(EsquirellError):
 
 
 class UnstorableError(UnavailableError):
-    """Leave out what it is about: the database takes other readings, and these never."""
+    """Leave out the readings it is about: the database accepts others, but never these."""
 
 
 class UnreadableError(UnavailableError):
-    """Leave out one meter: what is stored of its counters is damaged. `meter` is its name."""
+    """Leave out one meter, whose stored counters are damaged. `meter` is its name."""
 
     def __init__(self, meter: str, sentence: str) -> None:
         super().__init__(meter, sentence)
@@ -62,13 +62,13 @@ class UnreadableError(UnavailableError):
 
 
 class SpoolError(EsquirellError):
-    """Keep readings in memory: the place on this machine where they wait can't be used."""
+    """Keep readings in memory: they can't be stored on this machine's disk."""
 
     code = "unavailable"
 
 
 class DecodeError(EsquirellError):
-    """Keep the raw value and say so: a datapoint does not hold what its profile says."""
+    """Keep the raw value and warn: a datapoint does not match its profile."""
 
     code = "internal"
 
@@ -76,7 +76,7 @@ class DecodeError(EsquirellError):
 class CodedError(EsquirellError):
     """An error with a code of its own.
 
-    All that it was made from is in `args`: so it can be rebuilt where a task's result is read.
+    `args` holds everything it was created from, so that it can be rebuilt from a task's result.
     """
 
     def __init__(self, code: str, sentence: str, *more: object) -> None:
@@ -90,7 +90,7 @@ class CodedError(EsquirellError):
 
 
 class MeterError(CodedError):
-    """A meter gave no reading; `code` is the reason."""
+    """There is no reading of a meter; `code` is the reason."""
 
 
 class MeterUnreachableError(MeterError):
@@ -98,29 +98,29 @@ class MeterUnreachableError(MeterError):
 
 
 class MeterRejectedError(MeterError):
-    """Trying again changes nothing until a setting does: `wrong_key`, `wrong_protocol`."""
+    """A setting must change before trying again: `wrong_key`, `wrong_protocol`."""
 
 
 class FetchError(CodedError):
-    """No meter that was asked gave a reading; `meters` says for each why."""
+    """None of the meters returned a reading; `meters` has the reason for each."""
 
     def __init__(self, code: str, sentence: str, meters: Mapping[str, Any]) -> None:
         super().__init__(code, sentence, meters)
         self.meters = meters
 
     def __repr__(self) -> str:
-        """Write it as lists of tasks show it."""
+        """Return it as shown in lists of tasks."""
         return f"FetchError({str(self)!r})"
 
 
 class CommandError(CodedError):
-    """Answer with an error: `code` is one of the codes of answers."""
+    """Answer with an error; `code` is one of the codes of answers."""
 
 
 class HomeAssistantError(EsquirellError):
-    """Warn the user: Home Assistant refused something, or did not do it.
+    """Warn the user: Home Assistant refused or failed to do something.
 
-    `reason` is its own code for what it refused.
+    `reason` is Home Assistant's own code.
     """
 
     code = "task_failed"

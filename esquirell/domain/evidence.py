@@ -1,7 +1,7 @@
-"""What the values of one answer prove of the profile that decoded them, and what they refuse.
+"""Evidence for and against a profile, from the values of one answer.
 
-Devices that are not meters send numbers, too: only physics identifies a meter about which
-nothing is known.
+Devices that are not meters send numbers, too: only physics identifies a meter about which nothing
+else is known.
 """
 
 import math
@@ -13,15 +13,15 @@ from esquirell.domain.record import record
 
 Values = Mapping[str, float]
 
-# Of one phase, at 100 to 127 V and at 208 to 240 V, with what grids are allowed.
+# For one phase, at 100 to 127 V and at 208 to 240 V, with the grids' tolerances.
 _LIVE_V = ((90.0, 138.0), (184.0, 265.0))
 _USUAL_V = ((105.0, 132.0), (205.0, 255.0))
-# ... and between phases, of places where nothing but their order is known.
+# And between phases, for keys without a known phase.
 _GRID_V = (80.0, 500.0)
-# Settings are round numbers; of measured tenths of a volt one in a hundred is.
+# Settings are round numbers; of measured tenths of a volt only one in a hundred is.
 _ROUND_V = 10
 _GRID_HZ = (45.0, 65.0)
-# Cheap meters are off by a hundredth or two; any number of three digits may look like 45 to 65 Hz.
+# Cheap meters are off by a percent or two; any three-digit number may look like 45 to 65 Hz.
 _USUAL_HZ = ((49.0, 51.0), (59.0, 61.0))
 _SIMILAR = 1.15
 _LEAST_VA = 8.0
@@ -30,7 +30,7 @@ _NOISE_W = 10.0
 _LEAST_DIRECT_W = 20.0
 _MOST_LEAKING_A = 0.5
 _LEAST_OF_PHASE_W = 50.0
-# More than the connection of most houses has.
+# More than the connection of most houses provides.
 _MOST_UNPROVED_W = 50_000
 _FACTOR_NEAR = 0.05
 _LEAST_FACTOR = 0.2
@@ -49,7 +49,7 @@ _NEAR = 0.02
 
 @record
 class Evidence:
-    """What speaks for a profile and against it, a sentence each; `strength` adds up the proofs."""
+    """The evidence for and against a profile, in sentences; `strength` adds up the proofs."""
 
     strength: int = 0
     proofs: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Evidence:
 
 
 def weigh(values: Values) -> Evidence:
-    """Weigh the values that a profile made of an answer."""
+    """Weigh the values that a profile decoded from an answer."""
     proofs = [
         *_voltages(values), *_powers(values), *_triangle(values), *_direct(values),
         *_sums(values), *_twice(values), *_frequency(values),
@@ -73,12 +73,12 @@ _Proof = tuple[int, str]
 
 
 def is_live(volts: float) -> bool:
-    """Return whether a voltage is that of a grid."""
+    """Return whether a voltage may be a grid's."""
     return any(low <= volts <= high for low, high in _LIVE_V)
 
 
 def is_usual(volts: float) -> bool:
-    """Return whether a voltage is what grids usually have, and batteries do not."""
+    """Return whether a voltage is usual for grids, and unusual for batteries."""
     return any(low <= volts <= high for low, high in _USUAL_V)
 
 
@@ -87,7 +87,7 @@ def _is_round(volts: float) -> bool:
 
 
 def _doubts(volts: float) -> int:
-    """Return how far a voltage may be something else: a round number, or at a grid's edge."""
+    """Return how doubtful a voltage is: a round number, or at the edge of a grid's range."""
     return _is_round(volts) + 2 * (not is_usual(volts))
 
 
@@ -95,7 +95,7 @@ def _voltages(values: Values) -> Iterator[_Proof]:
     phases = [values.get(f"voltage_{phase}", 0.0) for phase in PHASES]
     similar = max(phases) < _SIMILAR * min(phases)
     if similar and all(map(is_live, phases)) and not all(map(_is_round, phases)):
-        yield 3, "three phases have a grid's voltage"
+        yield 3, "three phases have a grid voltage"
 
 
 def _powers(values: Values) -> Iterator[_Proof]:
@@ -122,15 +122,15 @@ def _suffixes(values: Values) -> list[str]:
 
 
 def _apparent(values: Values, suffix: str) -> float | None:
-    """Multiply a live voltage and its current; None where one of them is not there."""
+    """Multiply a live voltage by its current; None if one of them is missing."""
     volts = values.get(with_suffix("voltage", suffix), 0.0)
-    beside = "output" if suffix == "ac" else suffix  # what an inverter gives to the grid
+    beside = "output" if suffix == "ac" else suffix  # an inverter's output to the grid
     amperes = values.get(with_suffix("current", suffix), values.get(f"current_{beside}"))
     return volts * abs(amperes) if suffix and amperes is not None and is_live(volts) else None
 
 
 def _power(values: Values, suffix: str, apparent: float, *, doubts: int) -> _Proof:
-    """Say what a power proves beside V x I; `doubts` where the voltage may be a setting."""
+    """Return what a power proves compared with V x I; `doubts` if the voltage may be a setting."""
     key = with_suffix("active_power", suffix)
     watts = abs(values[key])
     factor = abs(values.get(with_suffix("power_factor", suffix), 0.0))
@@ -139,21 +139,21 @@ def _power(values: Values, suffix: str, apparent: float, *, doubts: int) -> _Pro
     if by_factor and apparent >= _LEAST_VA:
         return max(5 - doubts, 0), f"{key} is voltage x current x power factor"
     if apparent >= _LEAST_VA and _LEAST_FACTOR * apparent <= watts and allows(apparent, watts):
-        said = f"voltage x current, {apparent:.0f} VA, allow the {watts:g} W of {key}"
+        said = f"voltage x current, {apparent:.0f} VA, allows the {watts:g} W of {key}"
         return max(_proved(apparent, watts) - doubts, 0), said
     small = _MOST_IDLE_VA <= apparent <= _MOST_SMALL_VA
     if small and watts >= _POOREST_FACTOR * apparent:
         said = f"small loads have such a power factor: {watts:g} W of {apparent:.0f} VA ({key})"
         return max(1 - doubts, 0), said
     if apparent < _MOST_IDLE_VA and allows(apparent, watts):
-        return max(2 - doubts, 0), f"the voltage is a grid's, and hardly anything flows ({key})"
-    return 0, f"the voltage of {key} is a grid's"
+        return max(2 - doubts, 0), f"a grid voltage with hardly any load ({key})"
+    return 0, f"{key} has a grid voltage"
 
 
 def _proved(apparent: float, watts: float) -> int:
-    """Return how much V x I prove: a poor factor is rare, and large loads have none.
+    """Return how much V x I proves: a poor factor is rare, and large loads have none.
 
-    More than V x I is of another moment, or something else.
+    A power above V x I was sampled at another moment, or is something else.
     """
     if watts > _MOST_FACTOR * apparent + 1:
         return 1
@@ -163,16 +163,16 @@ def _proved(apparent: float, watts: float) -> int:
 
 
 def _triangle(values: Values) -> Iterator[_Proof]:
-    """Compare the power factor with active and reactive power: a proof without a voltage."""
+    """Compare the power factor with active and reactive power: proof without a voltage."""
     watts, reactive = (abs(values.get(one, 0.0)) for one in ("active_power", "reactive_power"))
     factor = abs(values.get("power_factor", 0.0))
     told = min(watts, reactive) >= _LEAST_DIRECT_W and factor
     if told and abs(watts / math.hypot(watts, reactive) - factor) <= _NEAR:
-        yield 4, "active and reactive power make the power factor"
+        yield 4, "active and reactive power match the power factor"
 
 
 def _direct(values: Values) -> Iterator[_Proof]:
-    """Compare the power of panels and batteries, which is voltage x current to the last watt."""
+    """Compare the power of panels and batteries with V x I, which must match exactly."""
     for suffix in _suffixes(values):
         names = ("voltage", "current", "active_power")
         volts, amperes, watts = (abs(values.get(with_suffix(one, suffix), 0.0)) for one in names)
@@ -192,10 +192,10 @@ def _sums(values: Values) -> Iterator[_Proof]:
 
 
 def _twice(values: Values) -> Iterator[_Proof]:
-    """Compare what an inverter makes with what it gives to the grid: one power in two scales."""
+    """Compare an inverter's generation with its output: the same power in two scales."""
     watts, given = (abs(values.get(one, 0.0)) for one in ("active_power", "active_power_ac"))
     if watts >= _LEAST_DIRECT_W and watts != given and abs(watts - given) <= 0.005 * watts:
-        yield 3, "two datapoints give the same power in other digits"
+        yield 3, "two datapoints have the same power in different scales"
 
 
 def _parts(quantity: str, values: Values) -> list[str]:
@@ -206,11 +206,11 @@ def _parts(quantity: str, values: Values) -> list[str]:
 def _frequency(values: Values) -> Iterator[_Proof]:
     """Accept a frequency with two decimals as proof: numbers like 50 or 495 may be anything.
 
-    Breakers have waiting times of up to 500 s where their siblings have tenths of a hertz.
+    Breakers have delays of up to 500 s where similar devices have tenths of a hertz.
     """
     value = values.get("frequency", 0.0)
     if any(low <= value <= high for low, high in _USUAL_HZ) and value != round(value, 1):
-        yield 2, f"{value:g} Hz are a grid's"
+        yield 2, f"{value:g} Hz is a grid frequency"
 
 
 def _refusals(values: Values) -> Iterator[str]:
@@ -218,11 +218,11 @@ def _refusals(values: Values) -> Iterator[str]:
         quantity, suffix = split_key(key)
         if quantity.key == "voltage" and value and not suffix.startswith(NO_GRID):
             if not _GRID_V[0] <= value <= _GRID_V[1]:
-                yield f"{value:g} V of {key} are no grid's"
+                yield f"{value:g} V of {key} is not a grid voltage"
         elif quantity.key == "frequency" and value and not _GRID_HZ[0] <= value <= _GRID_HZ[1]:
-            yield f"{value:g} Hz are no grid's"
+            yield f"{value:g} Hz is not a grid frequency"
         elif quantity.key == "leakage_current" and value > _MOST_LEAKING_A:
-            yield f"{value:g} A leak nowhere for long"
+            yield f"{value:g} A is too much for a lasting leakage current"
         elif quantity.key == "power_factor":
             yield from _contradicted(values, key, suffix)
         elif quantity.key in POWERS and not suffix.startswith(NO_GRID):
@@ -230,39 +230,39 @@ def _refusals(values: Values) -> Iterator[str]:
 
 
 def _excess(values: Values, key: str, suffix: str) -> Iterator[str]:
-    """Refuse a power that the voltage and current of its phase, or of all, do not allow."""
+    """Reject a power that the voltage and current of its phase, or of all, do not allow."""
     watts = values[key]
     volts = values.get(with_suffix("voltage", suffix), values.get("voltage"))
     amperes = values.get(with_suffix("current", suffix))
     if volts == 0 and abs(watts) > _NOISE_W:
-        yield f"{watts:g} of {key} flow without a voltage"
+        yield f"{watts:g} of {key} without a voltage"
     elif volts and amperes is not None and not allows(volts * amperes, watts):
-        yield f"{watts:g} of {key} are more than {volts:g} V x {amperes:g} A"
+        yield f"{watts:g} of {key} is more than {volts:g} V x {amperes:g} A"
     elif (not volts or amperes is None) and suffix and abs(watts) > _MOST_UNPROVED_W:
-        yield f"{watts:g} of {key} are more than a house has"
+        yield f"{watts:g} of {key} is more than a house has"
     elif key == "active_power":
         yield from _excess_of_all(values, watts)
         yield from _lack(values, watts)
 
 
 def _contradicted(values: Values, key: str, suffix: str) -> Iterator[str]:
-    """Refuse a power factor far below the one that voltage, current and power of its phase make.
+    """Reject a power factor far below that of its phase's voltage, current and power.
 
-    It may be that of a moment before, but no load of a hundred watts has one of some hundredths.
+    It may be a moment older, but no load of a hundred watts has a factor of a few hundredths.
     """
     factor, watts = abs(values[key]), abs(values.get(with_suffix("active_power", suffix), 0.0))
     only = [phase for phase in PHASES if f"active_power_{phase}" in values]
     if not suffix and not watts and len(only) == 1:
         watts = abs(values[f"active_power_{only[0]}"])
     if 0 < factor < _POOREST_FACTOR and watts >= _LEAST_LOADED_W:
-        yield f"{factor:g} is the power factor of no load of {watts:g} W"
+        yield f"{factor:g} is not a possible power factor at {watts:g} W"
 
 
 def _lack(values: Values, watts: float) -> Iterator[str]:
-    """Refuse a total that is less than half of its only phase."""
+    """Reject a total that is less than half of its only phase."""
     phases = [values[key] for key in (f"active_power_{phase}" for phase in PHASES) if key in values]
     if len(phases) == 1 and abs(phases[0]) >= max(2 * abs(watts), _LEAST_OF_PHASE_W):
-        yield f"{watts:g} W are less than the {abs(phases[0]):g} W of the only phase"
+        yield f"{watts:g} W is less than the {abs(phases[0]):g} W of the only phase"
 
 
 def _excess_of_all(values: Values, watts: float) -> Iterator[str]:
@@ -270,4 +270,4 @@ def _excess_of_all(values: Values, watts: float) -> Iterator[str]:
     if all(volts in values and amperes in values for volts, amperes in pairs):
         apparent = sum(values[volts] * abs(values[amperes]) for volts, amperes in pairs)
         if not allows(apparent, watts):
-            yield f"{watts:g} W are more than the {apparent:.0f} VA of all phases"
+            yield f"{watts:g} W is more than the {apparent:.0f} VA of all phases"

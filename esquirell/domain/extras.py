@@ -1,4 +1,4 @@
-"""How to install what an extra of this package brings, in this very environment."""
+"""The command that installs the packages of an extra into this environment."""
 
 import shlex
 import sys
@@ -6,9 +6,9 @@ from importlib.metadata import requires
 
 
 def install_command(extra: str) -> str:
-    """Return the shell command that installs the packages of an extra for the Python that runs.
+    """Return the shell command that installs an extra's packages for the running Python.
 
-    It names the packages themselves: they are in the package index whether this project is or not.
+    It names the packages themselves, as this project may not be in the package index.
     """
     marker = f'extra == "{extra}"'
     wanted = [

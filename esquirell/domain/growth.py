@@ -1,4 +1,4 @@
-"""The scale of a counter, found by comparing its growth with the energy that flowed meanwhile."""
+"""Finds the scale of a counter by comparing its growth with the energy of the measured power."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -12,20 +12,20 @@ from esquirell.domain.record import record
 # Over a longer gap the power is unknown.
 _LONGEST_GAP_S = 900.0
 _WATT_SECONDS = 3_600_000.0
-# So many counts, as the first and the last may each be a part of one.
+# At least this many counts, as the first and the last may each be partial.
 _LEAST_COUNTS = 5
-# As parts of a power of ten: neither a load that changes between two answers nor a part of a count
-# makes it a neighbour's.
+# Relative to a power of ten: neither a load that changes between two answers nor a partial count
+# makes up another power.
 _NEAR = 0.2
 _TENS = range(4)
 
 
 @record
 class Growth:
-    """What counters of unknown scale counted since they were first seen, and the energy since then.
+    """The counts of counters of unknown scale since they were first seen, and the energy since.
 
-    `began` has the count of each by DP id, and the energy (kWh) that had flowed by then. It begins
-    anew where the power is not known, or flows back: then counters of the other way may grow.
+    `began` has the count of each by DP id, and the energy (kWh) at that time. It restarts if the
+    power is unknown or negative: then counters of the other direction may grow.
     """
 
     watched: frozenset[str]
@@ -36,12 +36,12 @@ class Growth:
 
     @classmethod
     def of(cls, counters: Iterable[str]) -> "Growth | None":
-        """Begin to watch counters by their DP ids; None where there is none."""
+        """Start watching counters by their DP ids; None if there are none."""
         watched = frozenset(counters)
         return cls(watched) if watched else None
 
     def after(self, answer: Mapping[str, Any], values: Mapping[str, float], at: float) -> "Growth":
-        """Return what is known after an answer, decoded to `values`, at a time in seconds."""
+        """Return the state after an answer, decoded to `values`, at a time in seconds."""
         watts = total_of(values, "active_power")
         if watts is None or watts < 0:
             return Growth(self.watched)
@@ -54,7 +54,7 @@ class Growth:
         return Growth(self.watched, {**began, **first}, energy, watts, at)
 
     def divisors(self, answer: Mapping[str, Any]) -> Mapping[str, float]:
-        """Return the divisor to kWh of each counter in an answer that the energy proves."""
+        """Return the proved divisors to kWh of the counters in an answer."""
         found: dict[str, float] = {}
         for dp, count in self._counts(answer):
             first, flowed = self.began.get(dp, (count, self.energy))

@@ -1,4 +1,4 @@
-"""One hour of a meter: energy booked; of everything else least, mean by time, and greatest."""
+"""One hour of a meter: its energy, and minimum, mean over time and maximum of other quantities."""
 
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
@@ -31,7 +31,7 @@ Range = tuple[float, float]
 
 @record
 class HeldValues:
-    """The values of a reading (at `at`), which hold until the next one, at most until `until`."""
+    """The values of a reading (at `at`), which hold until the next one, or until `until`."""
 
     at: float
     until: float
@@ -40,11 +40,11 @@ class HeldValues:
 
 @record
 class Batch:
-    """Readings of one meter by columns: their moments in order, and the values of each key.
+    """Readings of one meter by columns: their times in order, and the values of each key.
 
-    `holds` says for how long (s) each reading holds when none follows. By the place of a
-    reading: `begins` has the keys whose sums start again with it, `ranges` least and greatest of
-    what was seen since the reading before and is not stored itself.
+    `holds` is how long (s) each reading holds without a following one. By index of a reading:
+    `begins` has the keys whose sums restart with it, `ranges` the minimum and maximum of unstored
+    reports since the reading before.
     """
 
     moments: Sequence[float]
@@ -54,7 +54,7 @@ class Batch:
     ranges: Mapping[int, Mapping[str, Range]] = field(default_factory=dict)
 
     def part(self, begin: int, end: int) -> "Batch":
-        """Return the readings from one place until just before another, with the keys they have."""
+        """Return the readings between two indices, with the keys that have values."""
         parts = {key: column[begin:end] for key, column in self.values.items()}
         return Batch(
             self.moments[begin:end],
@@ -65,7 +65,7 @@ class Batch:
         )
 
     def held(self, place: int = -1) -> HeldValues:
-        """Return what one reading, by default the last, holds for the time after it."""
+        """Return the values that a reading, by default the last, holds for the time after it."""
         at = self.moments[place]
         hold_s = self.holds[place] if self.holds else None
         values = {key: column[place] for key, column in self.values.items()}
@@ -73,7 +73,7 @@ class Batch:
         return HeldValues(at, at + (USUAL_GAP_S if hold_s is None else hold_s), known)
 
     def durations(self, end: float) -> list[float]:
-        """Return for how long (s) each reading holds, until `end` at most."""
+        """Return how long (s) each reading holds, until `end` at most."""
         gaps = list(map(sub, [*self.moments[1:], end], self.moments))
         if self.holds:
             holds = [USUAL_GAP_S if hold_s is None else hold_s for hold_s in self.holds]
@@ -83,10 +83,10 @@ class Batch:
 
 @dataclass(slots=True)
 class Hour:
-    """One hour from `begin` to `end` (seconds of unix time).
+    """One hour from `begin` to `end` (unix time in s).
 
-    `found` counts the readings that are there, `counters` are those at its end, None for an
-    hour without readings.
+    `found` is the number of its readings; `counters` are those at its end, None for an hour without
+    readings.
     """
 
     begin: float
@@ -102,9 +102,9 @@ class Hour:
     _absorbed: list[tuple[Statistic, float]] = field(default_factory=list)
 
     def measure(self, batch: Batch, held: HeldValues | None, now: float) -> None:
-        """Take the readings of the hour, and what the reading before them holds.
+        """Add the readings of the hour, and the values held from the reading before.
 
-        Energies are booked apart. An hour that is not over counts until `now`.
+        Energies are booked separately. An hour that is not over counts until `now`.
         """
         self.found = len(batch.moments)
         durations = batch.durations(min(self.end, now))
@@ -118,7 +118,7 @@ class Hour:
             self._power = _quarter_means(self, batch, durations, carried)
 
     def book(self, key: str, booking: Booking) -> None:
-        """Add the part of a booking that falls into the hour."""
+        """Add the part of a booking that falls into this hour."""
         self.values[key] = self.values.get(key, 0.0) + booking.share(self.begin, self.end)
         self.estimated = self.estimated or booking.is_guess(self.begin, self.end)
         if key == DEMAND_ENERGY:
@@ -129,15 +129,15 @@ class Hour:
                 self._quarters[number] = self._quarters.get(number, 0.0) + share
 
     def restore(self, kept: Statistic) -> None:
-        """Keep what was worked up before readings were thinned out; energies follow the sums."""
+        """Keep the figures from before readings were thinned out; energies follow the sums."""
         self._kept = kept
 
     def absorb(self, other: Statistic, share: float) -> None:
-        """Take in a part, from 0 to 1, of an hour of another zone, whose readings are gone."""
+        """Add a fraction of an hour of another time zone, whose readings are gone."""
         self._absorbed.append((other, share))
 
     def quarters(self, moments: Sequence[float]) -> list[tuple[int, int]]:
-        """Return where each quarter begins and ends among moments within the hour."""
+        """Return the start and end index of each quarter among moments within the hour."""
         count = ceil((self.end - self.begin) / QUARTER_S)
         ends = [
             bisect_left(moments, self.begin + number * QUARTER_S) for number in range(1, count + 1)
@@ -165,7 +165,7 @@ class Hour:
         return _merged(worked_up, self._absorbed) if self._absorbed else worked_up
 
     def _peak_kw(self) -> float | None:
-        """Return the highest mean of a quarter: by the counter, else by the power drawn."""
+        """Return the highest mean of a quarter in kW: by the counter, else by the power."""
         if self._quarters:
             return max(self._quarters.values()) * _QUARTERS_PER_HOUR
         return max(0.0, *self._power) / _W_PER_KW if self._power else None
@@ -178,7 +178,7 @@ _Carried = tuple[Mapping[str, float], float]
 
 
 def _carried(held: HeldValues | None, begin: float, first: float) -> _Carried | None:
-    """Return the values that hold from `begin` on, and for how long (s)."""
+    """Return the values held from `begin` on, and for how long (s)."""
     lasting = min(held.until, first) - begin if held else 0.0
     return (held.values, lasting) if held and lasting > 0 else None
 
@@ -255,7 +255,7 @@ def _restored(worked_up: Statistic, kept: Statistic) -> Statistic:
 
 
 def _merged(worked_up: Statistic, absorbed: Sequence[tuple[Statistic, float]]) -> Statistic:
-    """Put the figures of an hour together from hours that lie across it, by their shares."""
+    """Combine the figures of an hour from overlapping hours, weighted by their shares."""
     rest = max(0.0, 1 - sum(share for _, share in absorbed))
     parts = [*absorbed, (worked_up, rest)] if rest else list(absorbed)
     values = by_time([(part, share * part.weight) for part, share in parts])

@@ -1,4 +1,4 @@
-"""Readings into hours or quarters of an hour, one after the other, in batches of any size."""
+"""Turns readings into hours or quarters of an hour, in batches of any size."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,12 +14,12 @@ HOUR_S = 3600.0
 
 
 class Hours:
-    """Works up the readings of one meter in the order of time, from the start of an hour on.
+    """Processes the readings of one meter in time order, from the start of an hour on.
 
-    `counters` are those at that moment, `held` is what the reading before holds, and the hour
+    `counters` are those at that moment, `held` are the values of the reading before, and the hour
     that is not over counts until `now`. `reach` is the earliest moment before the start to which
-    energy would have to be booked by what was found at `news` or later: then the hours before
-    have to be worked up, too. With another `period`, quarters take the place of hours.
+    readings from `news` on would book energy: then the hours before must be recomputed, too. With
+    another `period`, quarters replace hours.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class Hours:
         self.reach = self._start
 
     def worked_up(self, end: float) -> list[Hour]:
-        """Return the hours until `end`, those within gaps included."""
+        """Return the hours until `end`, including those within gaps."""
         for kept in self._across:
             self._absorb(kept, end)
         return [self._hours[begin] for begin in sorted(self._hours)]
 
     def settled(self) -> Iterator[Hour]:
-        """Remove and return the hours that can't change any more, in the order of time."""
+        """Remove and return the hours that can't change any more, in time order."""
         newest = self._moments[-1] if self._moments else self._start
         oldest = min((last.at for last in self._counters.values()), default=newest)
         border = max((begin for begin in self._hours if begin <= oldest), default=self._start)
@@ -59,13 +59,13 @@ class Hours:
         del self._moments[: bisect_left(self._moments, border)]
 
     def knows(self, begin: float, readings: int) -> bool:
-        """Whether the hour that begins at a moment has as many readings as it had before."""
+        """Whether the hour with this start has as many readings as before."""
         return begin in self._hours and self._hours[begin].found >= readings
 
     def keep(self, kept: Statistic) -> None:
-        """Add an hour as it was computed before some of its readings were thinned out.
+        """Add an hour as computed before its readings were thinned out.
 
-        An hour that does not exist in this time zone is divided among those that it overlaps.
+        An hour that does not exist in this time zone is distributed over those it overlaps.
         """
         begin = kept.start.timestamp()
         if self._calendar.floor(kept.start, "hour") != kept.start:
@@ -74,7 +74,7 @@ class Hours:
             self._hour_at(begin).restore(kept)
 
     def add(self, batch: Batch) -> None:
-        """Add readings; an hour's readings have to come together."""
+        """Add readings; those of an hour must be in one batch."""
         self._moments.extend(batch.moments)
         begin = 0
         while begin < len(batch.moments):
@@ -95,12 +95,12 @@ class Hours:
     def _follow(
         self, hour: Hour, key: str, moments: Sequence[float], column: Column, anew: list[int]
     ) -> None:
-        """Book what a sum rose by; at the indices `anew` another sum begins."""
+        """Book the rise of a sum; at the indices `anew` another sum begins."""
         for begin, end in zip([0, *anew], [*anew, len(moments)], strict=True):
             if begin in anew:
                 self._counters.pop(key, None)
             times, sums = present(moments[begin:end], column[begin:end])
-            # What was used within each quarter has to be known of this one alone.
+            # The energy of each quarter must be known for this one alone.
             parts = hour.quarters(times) if key == DEMAND_ENERGY else [(0, len(times))]
             for first, last in parts:
                 self._book(key, times[first:last], sums[first:last])
@@ -145,7 +145,7 @@ class Hours:
 
 
 def present(moments: Sequence[float], column: Column) -> tuple[Sequence[float], Sequence[float]]:
-    """Return the values that are there, and their moments."""
+    """Return the values that are not None, and their moments."""
     if None not in column:
         return moments, cast("Sequence[float]", column)
     found = [(at, value) for at, value in zip(moments, column, strict=True) if value is not None]
@@ -155,7 +155,7 @@ def present(moments: Sequence[float], column: Column) -> tuple[Sequence[float], 
 def quarters(
     meter: str, batches: Iterable[Batch], calendar: Calendar, now: datetime
 ) -> Iterator[Statistic]:
-    """Work up the readings of one meter, in the order of time; a batch has whole quarters.
+    """Process the readings of one meter, in time order; batches must have whole quarters.
 
     The quarter that is not over counts until `now`.
     """

@@ -75,7 +75,7 @@ class Unauthorized(Refusal):
         """Ask for user and password."""
         self.set_status(401)
         self.set_header("WWW-Authenticate", 'Basic realm="esquirell", charset="UTF-8"')
-        self.finish("Flower asks for its user and password.\n")
+        self.finish("Log in with Flower's user and password.\n")
 
 
 class TooMany(Refusal):

@@ -108,5 +108,5 @@ class Receiver(EventReceiver):
 
 def _say_back(*, complained: bool) -> bool:
     if complained:
-        log.info("Redis works again, Flower goes on")
+        log.info("Redis works again, Flower continues")
     return False

@@ -1,4 +1,4 @@
-"""Home Assistant's Supervisor, which starts apps, as an app asks it."""
+"""The client of Home Assistant's Supervisor, which starts this program as an app."""
 
 import json
 from contextlib import closing
@@ -56,6 +56,6 @@ def _get(path: str, token: str) -> tuple[int, dict[str, Any]]:
 
 def _silent(reason: str) -> UnavailableError:
     return UnavailableError(
-        f"Home Assistant's Supervisor does not say which MQTT broker to use ({reason}): "
-        "it is asked again each minute"
+        f"Home Assistant's Supervisor does not name the MQTT broker ({reason}): "
+        "it is asked again every minute"
     )

@@ -1,4 +1,4 @@
-"""Decoding a captured answer, with what it or an entry of devices.json says about the product."""
+"""Decodes a captured answer, with what it or an entry of devices.json says about the product."""
 
 import json
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ def try_with(capture: Mapping[str, Any], profile: Profile) -> Trial:
 
 
 def identity_of(entry: Mapping[str, Any]) -> Identity:
-    """Return what an entry says about its product."""
+    """Return the product as described by an entry."""
     mapped = specified(entry.get("mapping") or {})
     codes = {spec.code for spec in mapped}
     described = [spec for spec in specified(entry.get("spec") or {}) if spec.code not in codes]

@@ -1,4 +1,4 @@
-"""Choosing a profile by what is known of a product and by what it answers."""
+"""Chooses a profile by the description of a product and by its answers."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ from esquirell.domain.recognition import Candidate, Recognised
 from esquirell.profiles.chosen import UNKNOWN, Choice, Identity
 from esquirell.profiles.layouts import Published
 
-# A family is recognised by so many of its datapoints, as some may be missing in an answer.
+# This many datapoints identify a family, as some may be missing in an answer.
 _LEAST = 4
 _MOST = 0.65
 # A hand-written profile counts as much as this many products with one layout.
@@ -38,9 +38,9 @@ def choose(
 ) -> Choice:
     """Choose for a product that answered: own profile, shipped one, inference, recognition.
 
-    A shipped profile that claims the product but does not fit what it answers gives way, and is
-    named; the user's own never does. What nobody described is known by its product's published
-    layout, if that fits.
+    A shipped profile that claims the product but does not fit its answers is dropped, with a
+    warning; the user's own never is. An undescribed product is interpreted by its published layout,
+    if that fits.
     """
     inferred = _inferred(identity, answer, published)
     for shelf in (own, shipped):
@@ -67,7 +67,7 @@ def choose(
 def recognise(
     answer: Mapping[str, Any], shelf: Iterable[Profile], published: Published = PUBLISHED
 ) -> Choice:
-    """Recognise a meter by the datapoints of an answer alone; unknown where nothing proves one."""
+    """Recognise a meter by the datapoints of an answer alone; unknown without proof."""
     if not answer:
         return Choice(UNKNOWN, (_say_unknown(answer),))
     known = {profile.name: profile for profile in shelf}
@@ -84,26 +84,26 @@ def recognise(
 
 
 def _inferred(identity: Identity, answer: Mapping[str, Any], published: Published) -> Profile:
-    """Infer a profile from what the maker says, else from the product's published layout."""
+    """Infer a profile from the maker's specification, or else from the published layout."""
     if identity.described or not identity.product_id:
         return infer(identity.described, answer, identity.category)
     layout = published.of_product(identity.product_id)
     inferred = infer(layout, answer, identity.category)
     if not layout or _fits(inferred, answer):
         return inferred
-    # A power that voltage and current do not allow is of another moment or scale; they are not.
+    # A power above V x I may be of another moment or scale; a wrong voltage or frequency may not.
     rest = inferred.unproved(*POWERS)
     return rest if _fits(rest, answer) else infer((), answer, identity.category)
 
 
 def _has_a_grid(profile: Profile, answer: Mapping[str, Any]) -> bool:
-    """Return whether a device that has but a voltage has that of a grid: batteries have less."""
+    """Return whether a device with only a voltage has a grid voltage: batteries have less."""
     values = decode(answer, profile).values
     return any(key.startswith("voltage") and is_usual(value) for key, value in values.items())
 
 
 def _fits(profile: Profile, answer: Mapping[str, Any]) -> bool:
-    """Return whether an answer is one of this layout: a product may have another firmware."""
+    """Return whether an answer fits this layout: a product may have another firmware."""
     known = [name for name in answer if name in profile.by_name]
     if answer and len(known) < len(answer) / 2:
         return False
@@ -113,7 +113,7 @@ def _fits(profile: Profile, answer: Mapping[str, Any]) -> bool:
 
 
 def _undescribed(identity: Identity, answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the undescribed datapoints: one described as no measurement is none."""
+    """Return the undescribed datapoints, except those described as no measurement."""
     described = {name for point in identity.described for name in (point.name, point.code)}
     return {name: raw for name, raw in answer.items() if name not in described}
 
@@ -121,10 +121,10 @@ def _undescribed(identity: Identity, answer: Mapping[str, Any]) -> Mapping[str, 
 def _resembling(
     answer: Mapping[str, Any], shelf: Iterable[Profile], *, typed: bool
 ) -> Iterator[Candidate]:
-    """Return the profiles that somebody wrote for what answers like this.
+    """Return the hand-written profiles that fit an answer.
 
-    One that explains a long answer with all that its family is recognised by proves a meter, where
-    a published layout confirms the kinds of all values (`typed`), of which profiles say nothing.
+    A profile that explains a long answer with all datapoints of its family proves a meter if a
+    published layout confirms the types of all values (`typed`), which profiles don't specify.
     """
     for profile in shelf:
         known = sum(name in profile.by_name for name in answer)
@@ -135,7 +135,7 @@ def _resembling(
 
 
 def _overflown(profile: Profile, answer: Mapping[str, Any]) -> int:
-    """Count the increments that are so large that they are counters, and the product another."""
+    """Count increments that are too large, and must be counters of another product."""
     return sum(
         point.code.startswith("add_ele") and (whole(answer.get(dp)) or 0) > _LARGEST_INCREMENT
         for dp, point in profile.datapoints.items()
@@ -144,7 +144,7 @@ def _overflown(profile: Profile, answer: Mapping[str, Any]) -> int:
 
 
 def _holds_enough(answer: Mapping[str, Any], profile: Profile, known: int) -> bool:
-    """Return whether an answer holds what a family is recognised by, or most of it alone."""
+    """Return whether an answer has most of a family's datapoints, or consists of them."""
     held = sum(dp in answer for dp in profile.requires)
     whole = held == len(profile.requires)
     return whole or (
@@ -153,7 +153,7 @@ def _holds_enough(answer: Mapping[str, Any], profile: Profile, known: int) -> bo
 
 
 def _named(found: Recognised, shelf: Mapping[str, Profile]) -> Profile:
-    """Return the profile on the shelf that says just what was recognised, if there is one."""
+    """Return the profile on the shelf that equals what was recognised, if there is one."""
     same = [
         (heard.weight, len(shelf[heard.candidate.name].products), heard.candidate.name)
         for heard in found.heard
@@ -173,7 +173,7 @@ def _is_same(profile: Profile, found: Recognised) -> bool:
 
 
 def _without_tenths(profile: Profile, answer: Mapping[str, Any]) -> Profile:
-    """Leave the counters beside frames of ten bytes out: some count hundredths, others tenths."""
+    """Leave out the counters next to ten-byte frames: some count hundredths, others tenths."""
     points = profile.datapoints
     framed = (answer.get(dp) for dp, point in points.items() if point.frame)
     if profile.is_inverter or not any(map(_is_of_ten, framed)):
@@ -193,26 +193,26 @@ def _says(point: Datapoint) -> tuple[object, ...]:
 
 
 def faults(profile: Profile, answer: Mapping[str, Any]) -> int:
-    """Count what an answer says against a profile: values that can't be, or can't be read."""
+    """Count contradictions of an answer to a profile: impossible and unreadable values."""
     decoded = decode(answer, profile)
     return len(weigh(decoded.values).refusals) + len(decoded.warnings)
 
 
 def hard_faults(profile: Profile, answer: Mapping[str, Any]) -> int:
-    """Count those that values of slightly different moments do not excuse."""
+    """Count those that slightly different sampling times do not explain."""
     refusals = weigh(decode(answer, profile).values).refusals
     return sum("no grid" in refusal for refusal in refusals) + misfits(profile, answer)
 
 
 def _loses(claim: Profile, inferred: Profile, answer: Mapping[str, Any]) -> bool:
-    """Return whether an answer speaks against a profile more than against the maker's own words."""
+    """Return whether an answer contradicts a profile more than the maker's specification."""
     if not inferred.keys:
         return hard_faults(claim, answer) > 0
     return faults(claim, answer) > faults(inferred, answer)
 
 
 def _instead(claim: Profile, instead: Choice) -> Choice:
-    """Use something else than the profile that claims the product, and warn about it."""
+    """Replace the profile that claims the product by another choice, with a warning."""
     if instead.profile is UNKNOWN:
         instead = Choice(claim)
     sentence = f"the answer contradicts profile {claim.name}, which claims this product"
@@ -222,7 +222,7 @@ def _instead(claim: Profile, instead: Choice) -> Choice:
 def _claiming(
     shelf: Iterable[Profile], product_id: str, answer: Mapping[str, Any]
 ) -> list[Profile]:
-    """Return the profiles that claim a product; of several, those that the datapoints allow."""
+    """Return the profiles that claim a product; of several, those that fit its datapoints."""
     every = [profile for profile in shelf if product_id and product_id in profile.products]
     held = [profile for profile in every if profile.is_met_by(answer)]
     return held or (every if len(every) == 1 else [])
@@ -233,7 +233,7 @@ def _best(candidates: Sequence[Profile], answer: Mapping[str, Any]) -> Profile |
 
 
 def _score(profile: Profile, answer: Mapping[str, Any]) -> int:
-    """Count the datapoints that a profile explains; what can't be weighs two of them."""
+    """Count the datapoints that a profile explains; an impossible value counts against two."""
     points = profile.by_name
     explained = sum(name in points for name in answer)
     return explained - 2 * faults(profile, answer)
@@ -246,20 +246,20 @@ def _unproven(profile: Profile) -> frozenset[str]:
 
 
 def _disagreements(claim: Profile, inferred: Profile) -> Iterator[str]:
-    """Name the datapoints that a profile and the maker's specification understand otherwise."""
+    """Return the datapoints that a profile and the maker's specification interpret differently."""
     for name, point in inferred.datapoints.items():
         known = claim.datapoints.get(name)
         if known is None or point.trust in ("doubtful", "unproven") or point.key is None:
             continue
         if (known.key, known.divisor) != (point.key, point.divisor):
             yield (
-                f"DP {name} ({point.code}): taken as profile {claim.name} says, "
-                "its maker describes it otherwise"
+                f"DP {name} ({point.code}): interpreted by the profile {claim.name}, "
+                "its maker describes it differently"
             )
 
 
 def _completed(claim: Profile, inferred: Profile) -> Profile:
-    """Add to a profile the datapoints that only the maker's specification knows."""
+    """Add to a profile the datapoints described only by the maker."""
     known = claim.by_name
     added = {
         name: point
@@ -271,7 +271,7 @@ def _completed(claim: Profile, inferred: Profile) -> Profile:
     return claim.with_datapoints({**claim.datapoints, **added})
 
 
-_NO_METER = "nothing that its maker describes is electrical: it is no meter, nothing is published"
+_NO_METER = "its maker describes no electrical datapoint: this is not a meter, nothing is published"
 
 
 def _say_recognised(profile: Profile) -> str:
@@ -283,10 +283,10 @@ def _say_recognised(profile: Profile) -> str:
 
 
 def _say_open(found: Recognised, answer: Mapping[str, Any]) -> Iterator[str]:
-    """Name what was left out, as those that know it don't agree."""
+    """Return the warning about datapoints left out because known layouts disagree."""
     left = [dp for dp in answer if dp in found.open and dp not in found.profile.datapoints]
     if left:
-        yield f"left out until an answer tells what they mean: DP {', '.join(left)}"
+        yield f"left out until an answer shows their meaning: DP {', '.join(left)}"
 
 
 def _say_unknown(answer: Mapping[str, Any]) -> str:

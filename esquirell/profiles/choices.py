@@ -25,15 +25,14 @@ log = logging.getLogger(__name__)
 # confirm it: then its warning ends.
 _REFUSED = 5
 _CONFIRMED = 5
-# Once confirmed, every so many answers are compared with it, until one contradicts it.
+# Once confirmed, only every so many answers are checked, until one contradicts it.
 _CHECKED_EACH = 8
-# After that many answers an open question is re-examined every so many answers, before that more
-# often.
+# After this many answers an open question is re-examined only this often; before that more often.
 _RARELY = 1024
-# So many answers in a row without what the profile requires are another firmware's, if they meet
-# another profile.
+# This many answers in a row without the datapoints that the profile requires come from another
+# firmware, if another profile fits them.
 _MOVED = 20
-# An answer with this fraction of what a meter ever sent is evidence by itself: it is of one moment.
+# An answer with this fraction of all datapoints ever sent is evidence by itself, as of one moment.
 _WHOLE = 0.8
 
 
@@ -62,12 +61,11 @@ def _announce_nothing(meter: Meter, change: Change) -> None:
 
 @record
 class _MeterChoice:
-    """What was chosen for a meter as it is configured, and all that it ever sent, latest last.
+    """The choice for a meter's configuration, and everything it ever sent, latest last.
 
-    `answers` were decoded with it; the last `refused` of them spoke against it. It is `outdated`
-    once more is known of the product: the next answer decides again. `growth` shows the scale of
-    counters where nothing else does. The last `unmet` answers did not hold what its profile
-    requires.
+    `answers` were decoded with it; the last `refused` of them contradicted it. It is `outdated`
+    once more is known about the product: the next answer decides again. `growth` finds the scale of
+    counters if nothing else does. The last `unmet` answers lacked what its profile requires.
     """
 
     meter: Meter
@@ -104,7 +102,7 @@ class _MeterChoice:
         return self.choice.guessed and not self.refused and self.answers >= _CONFIRMED
 
     def after(self, answer: Mapping[str, Any], decoded: Decoded, at: float) -> "_MeterChoice":
-        """Return what is kept after an answer that changes nothing, decoded at a time (s)."""
+        """Return the state after an answer that changes nothing, decoded at a time (s)."""
         profile = self.choice.profile
         is_met = answer.keys() >= set(profile.requires) or profile.is_met_by(answer)
         unmet = 0 if is_met else self.unmet + 1
@@ -128,12 +126,11 @@ class _MeterChoice:
 
 
 class Choices:
-    """Chooses profiles and remembers the choice, per meter and configuration.
+    """Chooses profiles and remembers them, per meter and configuration.
 
-    `directory` returns the folder of the user's own profiles, None if there is none; `known`
-    returns what the cloud said about a meter's device, if it was ever asked. Guesses are kept in
-    `memory` across restarts; `announce` is called when a meter is understood differently than
-    before.
+    `directory` returns the folder of the user's own profiles, or None; `known` returns the cloud's
+    description of a meter's device, if there is one. Guesses are kept in `memory` across restarts;
+    `announce` is called when the interpretation of a meter changes.
     """
 
     def __init__(
@@ -153,7 +150,7 @@ class Choices:
         self._kept: dict[str, _MeterChoice] = {}
 
     def of(self, meter: Meter) -> Profile:
-        """Return the profile of a meter, as far as it is known before an answer.
+        """Return the profile of a meter, as far as it is known before its first answer.
 
         Raises ConfigError when the configured profile is missing or invalid.
         """
@@ -191,7 +188,7 @@ class Choices:
         later = kept.after(answer, decoded, self._seconds())
         if later.refused >= _REFUSED:
             log.warning(
-                "meter %s: its answers contradict what was recognised, which is withdrawn",
+                "meter %s: its answers contradict the recognised profile, which is withdrawn",
                 meter.name,
             )
             anew = _MeterChoice(meter, self._choose(meter, answer), answer, 1)
@@ -214,7 +211,7 @@ class Choices:
         return self._keep(replace(later, choice=choice, sent=sent, outdated=False), kept.choice)
 
     def _other(self, kept: _MeterChoice, answer: Mapping[str, Any]) -> Choice | None:
-        """Return a profile that an answer meets, other than the one that it no longer does."""
+        """Return a profile that an answer fits, instead of the one that it no longer does."""
         choice = self._choose(kept.meter, answer)
         profile = choice.profile
         other = profile.name != kept.choice.profile.name and profile.requires
@@ -223,7 +220,7 @@ class Choices:
     def _choose(
         self, meter: Meter, sent: Mapping[str, Any], answer: Mapping[str, Any] | None = None
     ) -> Choice:
-        """Choose by what was sent; a vendor's description is corrected by one `answer` alone."""
+        """Choose by everything sent; a vendor's description is corrected only by one `answer`."""
         mine, damaged = own_usable(self._directory())
         if meter.profile != "auto":
             return Choice(find(meter.profile, mine, damaged))
@@ -235,7 +232,7 @@ class Choices:
         return choose(known, evidence, list(mine.values()), list(shipped().values()))
 
     def _keep(self, kept: _MeterChoice, before: Choice | None) -> Choice:
-        """Keep a choice, here and in memory; announce what it changes in published keys."""
+        """Store a choice, here and in memory; announce the change of published keys."""
         watched = frozenset(_unscaled(kept.choice))
         if watched != (kept.growth.watched if kept.growth else frozenset()):
             kept = replace(kept, growth=Growth.of(watched))
@@ -246,12 +243,12 @@ class Choices:
             left = Remembered(choice.profile, tuple(choice.open), tuple(kept.sent))
             self._memory.put(self._source(kept.meter), left)
         if before is not None and (change := _change(before.profile, choice.profile)):
-            log.info("meter %s is better understood: %s", kept.meter.name, change)
+            log.info("meter %s: its interpretation has changed: %s", kept.meter.name, change)
             self._announce(kept.meter, change)
         return choice
 
     def _known(self, meter: Meter) -> _MeterChoice | None:
-        """Return what was chosen for this meter, unless its configuration has changed since."""
+        """Return the choice for this meter, unless its configuration has changed since."""
         kept = self._kept.get(meter.name)
         if kept is not None and (kept.meter is meter or _same(kept.meter, meter)):
             return kept
@@ -269,7 +266,7 @@ class Choices:
         return kept
 
     def _source(self, meter: Meter) -> str:
-        """Name a device and what is known of it: with other knowledge the guess is another one."""
+        """Return the name of a device with its description: if that changes, the guess is void."""
         from esquirell.profiles.capture import identity  # noqa: PLC0415 - only "auto" needs it
 
         known = identity(meter, self._device_of(meter))
@@ -277,7 +274,7 @@ class Choices:
 
 
 def _same(one: Meter, other: Meter) -> bool:
-    """Whether a profile was chosen by what still applies: a label or an address changes nothing."""
+    """Whether a choice still applies: a label or an address changes nothing."""
     return _basis(one) == _basis(other)
 
 
@@ -286,7 +283,7 @@ def _basis(meter: Meter) -> tuple[object, ...]:
 
 
 def _unscaled(choice: Choice) -> Iterator[str]:
-    """Return the guessed counters that are raw as nothing proves their scale."""
+    """Return the guessed counters that are raw because nothing proves their scale."""
     for dp, point in choice.profile.datapoints.items():
         counts = point.key and point.key.startswith("energy_import")
         if choice.guessed and counts and point.trust == "unproven" and not point.note:
@@ -307,7 +304,7 @@ def _refuses(decoded: Decoded) -> bool:
 
 
 def _over(before: Choice, after: Choice) -> Choice:
-    """Keep what was settled before: an answer with less evidence must not change a scale."""
+    """Keep earlier conclusions: an answer with less evidence must not change a scale."""
     if after.profile is UNKNOWN:
         return before
     if before.profile.name != after.profile.name and not (before.guessed and after.guessed):
@@ -327,7 +324,7 @@ def _over(before: Choice, after: Choice) -> Choice:
 
 
 def _change(before: Profile, after: Profile) -> Change | None:
-    """Compare two profiles by what they publish; None if that is the same."""
+    """Compare two profiles by what they publish; return None if that is the same."""
     old, new = _published(before), _published(after)
     gained = tuple(key for key in new if key not in old)
     lost = tuple(key for key in old if key not in new)

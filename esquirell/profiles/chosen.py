@@ -1,6 +1,6 @@
-"""What a product is known by, and the profile that was chosen for it.
+"""The identity of a product, and the profile chosen for it.
 
-Apart from choosing: what recognises a product is not loaded where profiles are configured.
+Separate from choosing: recognition is not loaded where profiles are configured.
 """
 
 from dataclasses import field
@@ -18,7 +18,7 @@ UNKNOWN = Profile(name="unknown", title="Unknown product", datapoints={})
 
 @record
 class Identity:
-    """What is known of a product before it answers; all of it may be missing."""
+    """What is known about a product before it answers; all of it may be missing."""
 
     product_id: str = ""
     category: str = ""
@@ -27,10 +27,10 @@ class Identity:
 
 @record
 class Choice:
-    """The profile that was chosen, and what is to be said of it, one sentence each.
+    """A chosen profile, with its warnings, one sentence each.
 
-    Of the `open` datapoints other answers may tell more. It is `guessed` where neither a person nor
-    the maker's own words named it; `recognised` says how, where the answer alone told.
+    `open` datapoints may be settled by other answers. `guessed` means that neither a person nor the
+    maker's specification named it; `recognised` tells how, if only the answer did.
     """
 
     profile: Profile

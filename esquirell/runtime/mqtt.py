@@ -33,9 +33,9 @@ CLOSE_S = 1.0
 
 
 class Mqtt:
-    """What stands on the connection to the broker; built on first use.
+    """The connection to the broker and what uses it; built on first use.
 
-    `settings` returns those in force. `bridges` means that this process is the bridge: its
+    `settings` returns the current ones. `bridges` means that this process is the bridge: its
     connection then acts for it.
     """
 
@@ -68,7 +68,7 @@ class Mqtt:
 
     @cached_property
     def publisher(self) -> MqttPublisher:
-        """Publishes what belongs to the meters."""
+        """Publishes readings, availability and events of the meters."""
         return MqttPublisher(self.connection, self.topics, self._publish_every, self._clock)
 
     @cached_property

@@ -21,7 +21,7 @@ def page_url(web: WebSettings) -> str:
     """Return where a browser on this machine, or in its network, finds the page."""
     host = web.address
     if host in ANYWHERE:
-        host = "localhost" if _in_container() else _own_name()
+        host = "localhost" if in_container() else _own_name()
     return _url(host, web)
 
 
@@ -29,7 +29,7 @@ def url_for_others(web: WebSettings) -> str | None:
     """Return where other machines find the page; None if they can't, or if it is unknown here."""
     if not web.port or web.address in HERE:
         return None
-    return None if web.address in ANYWHERE and _in_container() else page_url(web)
+    return None if web.address in ANYWHERE and in_container() else page_url(web)
 
 
 def _url(host: str, web: WebSettings) -> str:
@@ -37,7 +37,8 @@ def _url(host: str, web: WebSettings) -> str:
     return f"http://{host}:{web.port}{web.base_path}/"
 
 
-def _in_container() -> bool:
+def in_container() -> bool:
+    """Whether this process runs in a container."""
     return any(file.exists() for file in CONTAINER)
 
 

@@ -75,7 +75,7 @@ class Polling:
 
     `queues` are those of meters that this process serves, beside the meters without one, `served`
     all of them with "" for those. `parent` is the worker that reads the meters for this process.
-    `left_out` says of meters whose files are damaged why.
+    `left_out` maps meters whose files are damaged to the reason.
     """
 
     meters: Callable[[], Sequence[Meter]]

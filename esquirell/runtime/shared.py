@@ -26,7 +26,7 @@ __all__ = ["LEASE_S", "QUEUES", "Lease", "PasswordRefusedError", "RedisFacts", "
 
 
 class Shared:
-    """What stands on one Redis, for the process that is called `instance`; built on first use.
+    """What is built on one Redis, for the process called `instance`; built on first use.
 
     `client` is for all but Celery's own use.
     """
@@ -46,17 +46,17 @@ class Shared:
 
     @cached_property
     def presence(self) -> Presence:
-        """Who is alive."""
+        """Which processes are alive."""
         return Presence(self.client, self._instance)
 
     @cached_property
     def state_directories(self) -> RememberedDirectories:
-        """Where the state of this machine lay."""
+        """The places of this machine's state directory."""
         return RememberedDirectories(self.client)
 
     @cached_property
     def revoked(self) -> RevokedTasks:
-        """Which tasks are not to be run."""
+        """Which tasks must not run."""
         return RevokedTasks(self.client)
 
     @cached_property
@@ -66,7 +66,7 @@ class Shared:
 
     @cached_property
     def outage(self) -> Outage:
-        """Where all parts note whether Redis serves them."""
+        """Where all parts record whether Redis works for them."""
         return Outage(self.client)
 
     @cached_property
@@ -76,24 +76,24 @@ class Shared:
 
     @cached_property
     def relay(self) -> Relay:
-        """The way to other workers."""
+        """The channel to other workers."""
         return Relay(self.client, self._instance)
 
     @cached_property
     def owners(self) -> Owners:
-        """Which worker holds the line to which meter."""
+        """Which worker holds the connection to which meter."""
         return Owners(self.client, self._instance)
 
     def examine(self) -> RedisFacts:
-        """Ask Redis how it is set up. Raises UnavailableError."""
+        """Return the facts about this Redis. Raises UnavailableError."""
         return examine(self.client)
 
     def probe(self) -> None:
-        """Try what the service needs of Redis. Raises UnavailableError with its own words."""
+        """Test what the service needs from Redis. Raises UnavailableError with Redis's message."""
         probe(self.client)
 
     def lease(self, role: str, owner: str, *, quiet: bool = False) -> Lease:
-        """Build the lease of a role: of several processes one is active.
+        """Build the lease of a role, of whose processes only one is active.
 
         Unless `quiet`, it logs which one that is.
         """
@@ -105,5 +105,5 @@ class Shared:
 
     @cached_property
     def snapshots(self) -> ScheduleSnapshots:
-        """The schedules as Redis holds them."""
+        """The schedules as stored in Redis."""
         return ScheduleSnapshots(self.client)

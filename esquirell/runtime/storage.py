@@ -1,6 +1,6 @@
-"""What is stored: the stores of one database, and the services that work on them alone.
+"""The stores of one database, and the services that need nothing else.
 
-Each is imported where it is built, so that a command which only reads loads nothing else.
+Each is imported on first use, so that a read-only command loads nothing else.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,14 +36,14 @@ class Stores:
 
     @cached_property
     def readings(self) -> "Readings":
-        """The stored readings, to be written and read."""
+        """The stored readings, for writing and reading."""
         from esquirell.storage.readings import Readings
 
         return Readings(self.database)
 
     @cached_property
     def reading_history(self) -> "ReadingHistory":
-        """The stored readings, to be read only."""
+        """The stored readings, for reading only."""
         from esquirell.storage.history import ReadingHistory
 
         return ReadingHistory(self.database)
@@ -78,7 +78,7 @@ class Stores:
 
 
 class Storage(Stores):
-    """The database of the settings; `settings` returns those in force."""
+    """The configured database; `settings` returns the current settings."""
 
     def __init__(self, settings: Callable[[], Settings], clock: Clock) -> None:
         given = settings()
@@ -93,35 +93,35 @@ class Storage(Stores):
 
     @cached_property
     def spool(self) -> "Spool":
-        """What waits on this machine while the database is unreachable."""
+        """The spool for readings while the database is unreachable."""
         from esquirell.storage.spool import Spool
 
         return Spool(self._spool_file, self.directory.is_there)
 
     @cached_property
     def statistics(self) -> "Statistics":
-        """The service that works up statistics."""
+        """The service that computes statistics."""
         from esquirell.services.statistics import Statistics
 
         return Statistics(self.periods, self.calendar, self.clock)
 
     @cached_property
     def history(self) -> "History":
-        """The service that reads what people look at."""
+        """The service that reads stored data for display."""
         from esquirell.services.history import History
 
         return History(self.reading_history, self._worked_up, self.calendar, self.clock)
 
     @cached_property
     def costs(self) -> "Costs":
-        """The service that computes what energy costs."""
+        """The service that computes energy costs."""
         from esquirell.services.costs import Costs
 
         return Costs(self.periods, self.prices, self._settings, self.calendar, self.clock)
 
     @cached_property
     def fresh_statistics(self) -> "FreshStatistics":
-        """Brings statistics up to date before people see them."""
+        """Brings statistics up to date before they are shown."""
         from esquirell.services.freshness import FreshStatistics
 
         return FreshStatistics(self.statistics, self.clock)
@@ -138,5 +138,5 @@ def _configured_url() -> str:
 
 
 def stores_at(url: str, zone: str) -> Stores:
-    """Build the stores of the database at `url`. Raises ConfigError for a URL that can't work."""
+    """Build the stores of the database at `url`. Raises ConfigError for an invalid URL."""
     return Stores(Database(url), zone)

@@ -1,4 +1,4 @@
-"""Filling holes in Home Assistant's long-term statistics from our hours, and undoing it."""
+"""Fills holes in Home Assistant's long-term statistics from our hours, and undoes it."""
 
 import time
 import uuid
@@ -22,20 +22,20 @@ from esquirell.services.backfill_ports import (
 from esquirell.services.counter_plan import plan_counter
 from esquirell.services.our_hours import BEGINNING, OurHours, is_cost, is_counter
 
-# Hours in one message: a month, which even a slow recorder writes in a moment.
+# Hours per message: a month, which even a slow recorder writes in a moment.
 BATCH = 744
 LOOK_EVERY_S = 0.1
 NOTHING_KNOWN = (
-    "Home Assistant knows no sensor of these meters: see whether discovery is on, and whether "
+    "Home Assistant has no sensor of these meters: check that discovery is on, and that "
     "home_assistant.url is the Home Assistant that they are announced to"
 )
-# How far back to look for the beginning of an outage that goes on in the span.
+# How far to look back for the beginning of an outage that continues in the span.
 _LOOK_BACK = timedelta(days=31)
 
 
 @dataclass(slots=True)
 class SensorReport:
-    """What was found and done for one sensor; `statistic` is its id in Home Assistant."""
+    """The result for one sensor; `statistic` is its id in Home Assistant."""
 
     sensor: Sensor
     statistic: str
@@ -50,7 +50,7 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
     def hours(self, meters: Sequence[str]) -> dict[str, dict[str, int]]:
-        """Count the hours of each meter that were written and left."""
+        """Count the written and skipped hours of each meter."""
         return {meter: self._of(meter) for meter in meters}
 
     def _of(self, meter: str) -> dict[str, int]:
@@ -60,7 +60,7 @@ class Report:
         return {"written": len(written), "left": len(left - written)}
 
     def payload(self, meters: Sequence[str]) -> dict[str, Any]:
-        """Return what a task or a command answers."""
+        """Return the answer of the task or command."""
         return {"hours": self.hours(meters)} | (
             {"problems": self.problems} if self.problems else {}
         )
@@ -75,7 +75,7 @@ def silent(_name: str, _done: int, _whole: int) -> None:
 
 @record
 class BackfillOptions:
-    """What a backfill is asked for: the meters, the span, and whether only to look."""
+    """The options of a backfill: the meters, the span, and whether to change nothing."""
 
     meters: Sequence[str]
     since: datetime | None = None
@@ -84,10 +84,10 @@ class BackfillOptions:
 
 
 class Backfill:
-    """Compares and fills, one sensor after the other.
+    """Compares and fills one sensor after the other.
 
-    What a batch writes over is kept before it is sent, and each batch is read back, so that
-    whatever is interrupted can be completed by running it again, and undone.
+    Overwritten rows are kept before a batch is sent, and each batch is read back, so that an
+    interrupted run can be completed by running it again, and undone.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Backfill:
         with self._connect() as home:
             if not options.dry_run and not home.may_write():
                 raise ConfigError(
-                    "home_assistant.token: it is not an administrator's, and only those may change "
+                    "home_assistant.token must be an administrator's: only those may change "
                     "statistics"
                 )
             found = home.find({sensor.unique_id: sensor.unit for sensor in sensors})
@@ -126,8 +126,8 @@ class Backfill:
                     report.sensors.append(SensorReport(sensor, kept.name, plan))
                     if not plan.recorded:
                         report.problems.append(
-                            f"Home Assistant has no statistics of {kept.name} yet: it makes them "
-                            "at the end of each hour; run this again then"
+                            f"Home Assistant has no statistics for {kept.name} yet: it creates "
+                            "them at the end of each hour, so run this again later"
                         )
                     if not options.dry_run:
                         work.carry_out(sensor, kept, plan, progress)
@@ -159,7 +159,7 @@ class Backfill:
 
 
 class _Work:
-    """Carries plans out on one connection."""
+    """Carries out plans on one connection."""
 
     def __init__(
         self, home: LongTerm, journal: Journal, now: datetime, check_cancelled: Callable[[], None]
@@ -183,7 +183,9 @@ class _Work:
         if writes:
             progress(kept.name, len(writes), len(writes))
         if (plan.shifts or writes) and not self._home.is_unchanged(kept):
-            raise HomeAssistantError(f"Home Assistant describes {kept.name} otherwise than before")
+            raise HomeAssistantError(
+                f"the metadata of {kept.name} in Home Assistant has changed: run this again"
+            )
 
     def _shift(self, sensor: Sensor, kept: KeptStatistic, shift: Shift) -> None:
         before = sum_at(self._home, kept, shift.start)
@@ -200,7 +202,7 @@ class _Work:
 
 
 def write_and_see(home: LongTerm, kept: KeptStatistic, rows: Sequence[Row]) -> None:
-    """Write rows and wait until they are there. Raises HomeAssistantError."""
+    """Write rows and wait until they are stored. Raises HomeAssistantError."""
     home.write(kept, rows)
     wanted = {row.start: row for row in rows}
 
@@ -208,7 +210,7 @@ def write_and_see(home: LongTerm, kept: KeptStatistic, rows: Sequence[Row]) -> N
         found = {row.start: row for row in home.hours(kept, min(wanted), max(wanted) + HOUR)}
         return all(hour in found and same(found[hour], row) for hour, row in wanted.items())
 
-    wait_until(home, are_there, f"the hours that were written to {kept.name} are not there")
+    wait_until(home, are_there, f"the hours written to {kept.name} are not there")
 
 
 def shift_and_see(home: LongTerm, kept: KeptStatistic, shift: Shift, before: float) -> None:
@@ -222,13 +224,13 @@ def shift_and_see(home: LongTerm, kept: KeptStatistic, shift: Shift, before: flo
 
 
 def wait_until(home: LongTerm, look: Callable[[], bool], failure: str) -> None:
-    """Wait for what Home Assistant does after it has answered. Raises HomeAssistantError."""
+    """Wait for an effect that follows Home Assistant's answer. Raises HomeAssistantError."""
     deadline = time.monotonic() + home.written_within_s
     while not look():
         if time.monotonic() > deadline:
             raise HomeAssistantError(
-                f"{failure} after {home.written_within_s:.0f} s, though Home Assistant has taken "
-                "them: look into its log, then run this again"
+                f"{failure} after {home.written_within_s:.0f} s, although Home Assistant accepted "
+                "them: check its log, then run this again"
             )
         time.sleep(LOOK_EVERY_S)
 
@@ -242,25 +244,25 @@ def sum_at(home: LongTerm, kept: KeptStatistic, hour: datetime) -> float:
 
 
 def same(one: Row, other: Row) -> bool:
-    """Return whether two rows hold the same figures, but for the last digits of a double."""
+    """Return whether two rows have the same figures, within the rounding of doubles."""
     figures = ("state", "sum", "mean", "min", "max")
     return all(alike(getattr(one, name), getattr(other, name)) for name in figures)
 
 
 def alike(one: float | None, other: float | None) -> bool:
-    """Return whether two figures are the same, but for the last digits of a double."""
+    """Return whether two figures are the same, within the rounding of doubles."""
     if one is None or other is None:
         return one is other
     return isclose(one, other, rel_tol=1e-9, abs_tol=1e-6)
 
 
 def _begin(span: tuple[datetime, datetime], hours: Mapping[datetime, object]) -> datetime:
-    """Return the time from which Home Assistant's rows are examined."""
+    """Return the time from which to examine Home Assistant's rows."""
     first = min(hours, default=span[1])
     return whole_hour(max(first, span[0])) - _LOOK_BACK
 
 
 def whole(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows after the last one that lacks a figure, as imports by others may."""
+    """Return the rows after the last one that lacks a figure, which imports may leave out."""
     lacking = [number for number, row in enumerate(rows) if row.state is None or row.sum is None]
     return list(rows[lacking[-1] + 1 :] if lacking else rows)

@@ -1,13 +1,12 @@
-"""What to write into Home Assistant's long-term statistics: our hours against its own.
+"""Plans what to write into Home Assistant's long-term statistics: our hours against its own.
 
-While Home Assistant is down it records nothing. Afterwards it fills the hours that it missed with
-its last value: no energy, and a power that never changes. All energy of the outage stands in the
-hour of its return. While the broker or the bridge is down those hours have no row at all, and the
-energy stands in the first hour that has one again.
+While Home Assistant is down it records nothing. Afterwards it fills the missed hours with its last
+value: no energy, and a constant power. All energy of the outage is in the hour of its return.
+While the broker or the bridge is down those hours have no row at all, and the energy is in the
+first hour that has one again.
 
-A sum is a running total, so that energy moves between hours by changing the sums in between: the
-hour of the return keeps its sum, and its own energy becomes what is left. Nothing is added to the
-total or taken from it.
+A sum is a running total, so energy is moved between hours by changing the sums in between: the
+hour of the return keeps its sum, and the rest becomes its own energy. The total stays the same.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,15 +17,15 @@ from typing import Literal, NamedTuple
 from esquirell.domain.long_term import HOUR, Row, Shift, Write, hours_between
 from esquirell.domain.record import record
 
-# Home Assistant samples later than we do: smaller differences come from that.
+# Home Assistant samples later than we do, which explains smaller differences.
 TOLERANCE = 0.05
 
 Reason = Literal["estimated", "unknown", "corrected", "differs", "waiting"]
 REASONS: dict[Reason, str] = {
     "estimated": "the energy of this hour was spread over a gap in our readings",
-    "unknown": "there are no readings of this hour",
-    "corrected": "somebody has corrected this hour or the one that holds its energy",
-    "differs": "Home Assistant has another figure than we have, and this is no hole",
+    "unknown": "we have no readings of this hour",
+    "corrected": "this hour, or the one that contains its energy, was corrected by hand",
+    "differs": "Home Assistant has a different figure, and this is not a hole",
     "waiting": "Home Assistant has not recorded the end of this outage yet",
 }
 
@@ -37,8 +36,7 @@ Span = tuple[datetime, datetime]
 class Counted:
     """A counter at the end of an hour.
 
-    `state` is what Home Assistant would have shown; `position` is the same on a scale that never
-    starts again.
+    `state` is what Home Assistant would have shown; `position` is the same without restarts.
     """
 
     position: float
@@ -50,11 +48,11 @@ class Counted:
 class OurCounter:
     """Our hours of one counter.
 
-    `amounts` is what was counted within each hour that was measured, `estimated` the hours of
-    which we only know the energy together with others. `positions` returns the counter at the end
-    of the measured hours of a span. `place` puts a row of Home Assistant's on the scale of the
-    positions, and `booked` is what Home Assistant adds to its sum from one row to a later one.
-    A `signed` counter may go down.
+    `amounts` are the energies of measured hours, `estimated` the hours whose energy is known only
+    together with others. `positions` returns the counter at the end of the measured hours of a
+    span. `place` converts a row of Home Assistant's to the scale of the positions, and `booked`
+    returns what Home Assistant adds to its sum from one row to a later one. A `signed` counter may
+    go down.
     """
 
     amounts: Mapping[datetime, float]
@@ -74,14 +72,14 @@ class Average(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """An hour that is filled: what Home Assistant shows for it, None for nothing, and will show."""
+    """An hour to fill: what Home Assistant shows for it (None for nothing), and will show."""
 
     was: float | None
     becomes: float
 
 
 class SkippedHour(NamedTuple):
-    """An hour that stays as it is, and why; what Home Assistant shows for it, and what we know."""
+    """An hour that is left alone, with the reason, Home Assistant's figure and ours."""
 
     reason: Reason
     theirs: float | None
@@ -90,11 +88,11 @@ class SkippedHour(NamedTuple):
 
 @dataclass(slots=True)
 class Plan:
-    """What to do to one statistic: the shifts first, then the writes, the latest hours first.
+    """The changes to one statistic: shifts first, then writes, latest hours first.
 
-    In that order Home Assistant's total is right after each step, and what is interrupted is
-    completed by planning again. Without any row, which is not `recorded`, there is nothing to plan:
-    Home Assistant begins its sums by itself.
+    In this order Home Assistant's total is right after each step, and an interrupted plan is
+    completed by planning again. If nothing is `recorded` there is nothing to plan: Home Assistant
+    will begin its sums itself.
     """
 
     shifts: list[Shift] = field(default_factory=list)
@@ -109,7 +107,7 @@ class Plan:
 
 
 def energy_place(row: Row) -> float:
-    """Return the position of a counter that never starts again."""
+    """Return the position of a counter that never restarts."""
     return row.state or 0.0
 
 
@@ -124,7 +122,7 @@ def plan_averages(
     estimated: Collection[datetime],
     span: Span,
 ) -> Plan:
-    """Plan the hours of a quantity with mean, minimum and maximum; `rows` are in order of time."""
+    """Plan the hours of a quantity with mean, minimum and maximum; `rows` are in time order."""
     plan = Plan(recorded=bool(rows))
     if not rows:
         return plan
@@ -162,5 +160,5 @@ def _same_average(row: Row | None, ours: Average) -> bool:
 
 
 def differs(theirs: float, ours: float, least: float) -> bool:
-    """Whether two figures differ by more than `least` and what samples at other moments do."""
+    """Whether two figures differ by more than `least` and the tolerance."""
     return abs(theirs - ours) > max(least, TOLERANCE * max(abs(theirs), abs(ours)))

@@ -1,4 +1,4 @@
-"""Ports of the backfill: Home Assistant's statistics, our hours, and what was there before."""
+"""Ports of the backfill: Home Assistant's statistics, our hours, and the undo journal."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -13,7 +13,7 @@ from esquirell.domain.record import record
 class Sensor:
     """A sensor of ours in Home Assistant: a quantity key of a meter, or one of its costs.
 
-    `unique_id` is what Home Assistant knows it by, `unit` the canonical one.
+    `unique_id` identifies it in Home Assistant, `unit` is the canonical one.
     """
 
     meter: str
@@ -25,7 +25,7 @@ class Sensor:
 class LongTerm(Protocol):
     """Home Assistant's long-term statistics; each method may raise UnavailableError.
 
-    Figures are in the canonical unit of their sensor. What it has accepted is there within
+    Figures are in the canonical unit of their sensor. What it has accepted is stored within
     `written_within_s` seconds.
     """
 
@@ -64,7 +64,7 @@ class OpenLongTerm(Protocol):
 
 
 class Journal(Protocol):
-    """Keeps what backfills do, so that it can be undone; each method may raise UnavailableError."""
+    """Records the steps of backfills for undoing; each method may raise UnavailableError."""
 
     def keep(self, run: str, at: datetime, step: Step) -> int:
         """Keep a step before it is done; return its number. That of `step` does not count."""

@@ -30,7 +30,7 @@ from esquirell.services.backfill_ports import (
 
 @dataclass(slots=True)
 class Undone:
-    """The result: hours restored, removed, and left alone because they have changed since."""
+    """The result: hours restored, removed, or left alone because they have changed since."""
 
     run_at: datetime
     restored: int = 0
@@ -54,7 +54,7 @@ class Undo:
     def run(self, sensors: Sequence[Sensor]) -> Undone | None:
         """Undo the last backfill that was not undone; None if there is none.
 
-        Raises ConfigError, UnavailableError and HomeAssistantError; run again, it goes on.
+        Raises ConfigError, UnavailableError and HomeAssistantError; running it again continues.
         """
         last = self._journal.last_run()
         if last is None:
@@ -64,7 +64,7 @@ class Undo:
         by_key = {(sensor.meter, sensor.key): sensor for sensor in sensors}
         with self._connect() as home:
             if not home.may_write():
-                raise ConfigError("home_assistant.token: it is not an administrator's")
+                raise ConfigError("home_assistant.token must be an administrator's")
             found = home.find({one.unique_id: one.unit for one in sensors})
             steps: list[tuple[Step, KeptStatistic]] = []
             for step in taken:

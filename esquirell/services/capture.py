@@ -18,15 +18,15 @@ CAPTURE_TASK = TASK_PREFIX + "capture_meter"
 _DESCRIBING = ("code", "type", "values")
 REDACTED = "redacted"
 
-# No datapoint measures this much; serial numbers and times in milliseconds are longer.
+# Larger numbers are no measurements: serial numbers, times in milliseconds.
 _LARGEST = 10**10
 _FRAME_BYTES = 4
-# Names of what identifies a device or its owner: meter_id, breaker_number, imei_imsi, sn.
+# Codes of identifiers: meter_id, breaker_number, imei_imsi, sn.
 _NAMING_CODE = re.compile(
     r"(^|_)(id|sn|number|name|serial\w*|imei\w*|imsi|iccid|mac|ssid|ip|token|key|password|pwd|"
     r"phone|user\w*|card\w*)(_|$)"
 )
-# Of an enumeration: letters, and up to two digits in something short or without capitals.
+# Enumeration values: letters, with up to two digits if short or lower case.
 _WORD = re.compile(
     r"[A-Za-z_ ]{1,32}|(?!(.*\d){3})([A-Za-z0-9_ .:+-]{1,12}|[a-z0-9_]{1,24})", re.ASCII
 )
@@ -52,7 +52,7 @@ class SingleReader(Protocol):
 class Capture:
     """Takes captures in the shape that `esquirell profiles try` and the project's tests read.
 
-    `profile_of` tells which DPs a meter has to be asked to refresh, `decode` what its answer means.
+    `profile_of` returns the profile with the DPs to refresh, `decode` decodes the answer.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Capture:
     def take(self, meter: Meter) -> dict[str, Any]:
         """Read a meter and return what it sent, by DP id as `dps` or by code as `status`.
 
-        `expected` is what the answer is taken to mean: to be compared with the meter's display.
+        `expected` are the decoded values, to be compared with the meter's display.
         Raises MeterUnreachableError, MeterRejectedError or ConfigError.
         """
         question = Question(meter, self._profile_of(meter).refresh, forced=True)
@@ -111,7 +111,7 @@ def _secrets(meter: Meter) -> tuple[str, ...]:
 def redacted(
     dps: Mapping[str, Any], mapping: Mapping[str, Any], secrets: Collection[str]
 ) -> dict[str, Any]:
-    """Remove from raw DPs what is or may be a serial number, an address or one of `secrets`.
+    """Replace raw DPs that may be a serial number, an address or one of `secrets`.
 
     Numbers, words of an enumeration and packed frames stay; any other text is removed.
     """
@@ -155,7 +155,7 @@ def _harmless_json(text: str, code: str, secrets: tuple[str, ...]) -> bool:
 
 
 def _is_frame(text: str) -> bool:
-    """Return whether a text is a packed frame: binary in base64, or one of the frames in hex."""
+    """Return whether a text is a packed frame: binary in base64, or a known frame in hex."""
     if _HEX_FRAME.fullmatch(text):
         return True
     if _DIGITS.fullmatch(text):
@@ -164,6 +164,6 @@ def _is_frame(text: str) -> bool:
         data = base64.b64decode(text, validate=True)
     except ValueError:
         return False
-    # Small numbers in wide fields leave bytes of zero, which serial numbers in text have not.
+    # Small numbers in wide fields contain zero bytes; serial numbers in text do not.
     packed = b"\0" in data or data[1:2] == b"\x0f"
     return len(data) >= _FRAME_BYTES and packed and not _TEXT.fullmatch(data)

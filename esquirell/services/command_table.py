@@ -1,4 +1,4 @@
-"""The table of commands: MQTT, command line, page, API, schemas and documentation derive from it.
+"""The table of commands: MQTT, command line, page, API, schemas and docs derive from it.
 
 To add a command: its payload in domain/requests.py, the shape of its answer in
 domain/answers.py, a method of Handlers, and an entry here.
@@ -31,9 +31,9 @@ MQTT_ONLY: frozenset[Source] = frozenset({"mqtt"})
 
 @record
 class _Named(Generic[P]):
-    """A command: its name, its payload, where it may come from.
+    """A command: its name, its payload, and its allowed sources.
 
-    Fields of the payload of the type SecretStr are not recorded.
+    Fields of type SecretStr are not recorded.
     """
 
     name: str
@@ -41,7 +41,7 @@ class _Named(Generic[P]):
     sources: frozenset[Source] = field(default=ANYWHERE, kw_only=True)
 
     def parse(self, data: Mapping[str, Any]) -> P:
-        """Return the payload in `data`. Raises CommandError (`invalid_payload`)."""
+        """Validate a payload. Raises CommandError (`invalid_payload`)."""
         try:
             return self.payload.model_validate(data)
         except ValidationError as error:
@@ -55,7 +55,7 @@ class _Named(Generic[P]):
 
 @record
 class Query(_Named[P]):
-    """A command that only looks: it is answered at once, and not recorded."""
+    """A read-only command: answered at once, and not recorded."""
 
     handler: Callable[[Handlers, P], Data]
     answer: type[BaseModel]
@@ -63,7 +63,7 @@ class Query(_Named[P]):
 
 @record
 class Change(_Named[P]):
-    """A command that changes something: it is recorded, and answered at once."""
+    """A command that changes something: recorded, and answered at once."""
 
     handler: Callable[[Handlers, P], Data]
     answer: type[BaseModel]
@@ -71,16 +71,16 @@ class Change(_Named[P]):
 
 @record
 class Job(_Named[P]):
-    """A command that a worker carries out: it is recorded, accepted, and answered when it ends.
+    """A command carried out by a worker: recorded, accepted, and answered when it has ended.
 
-    `answer` is the shape of the end.
+    `answer` is the shape of the final answer.
     """
 
     handler: Callable[[Handlers, P], Work]
     answer: type[BaseModel]
 
     def end(self, task_id: str, outcome: object) -> dict[str, Any]:
-        """Return the data of the end in the shape of `answer`, of what the task returned."""
+        """Return the data of the final answer in the shape of `answer`, from the task's result."""
         known = self.answer.model_fields
         task = {"task_id": task_id} if "task_id" in known else {}
         if "result" in known or not isinstance(outcome, dict):
@@ -164,12 +164,12 @@ COMMANDS: Mapping[str, Command] = {command.name: command for command in _TABLE}
 
 
 def commands_for(source: Source) -> dict[str, Command]:
-    """Return the commands that may come from a source, by name."""
+    """Return the commands allowed for a source, by name."""
     return {name: one for name, one in COMMANDS.items() if source in one.sources}
 
 
 def find(name: str, source: Source) -> Command:
-    """Return a command that may come from this source. Raises CommandError (`unknown_command`)."""
+    """Return a command allowed for this source. Raises CommandError (`unknown_command`)."""
     known = commands_for(source)
     if name not in known:
         asked, listed = name[:NAME_LIMIT], ", ".join(known)
@@ -178,13 +178,13 @@ def find(name: str, source: Source) -> Command:
 
 
 def schemas(source: Source) -> dict[str, Any]:
-    """Return the JSON schema of the payload of each command that may come from a source."""
+    """Return the JSON schema of the payload of each command allowed for a source."""
     found = commands_for(source).items()
     return {name: one.payload.model_json_schema(schema_generator=_Concise) for name, one in found}
 
 
 class _Concise(GenerateJsonSchema):
-    """Leaves out the titles, which repeat the names and make up a third of the schemas."""
+    """Omits the titles, which repeat the names and make up a third of the schemas."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401 - pydantic's signature
         del schema

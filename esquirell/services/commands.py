@@ -1,4 +1,4 @@
-"""Running commands, wherever they come from; errors become answers."""
+"""Runs commands from all sources; errors become answers."""
 
 import logging
 from dataclasses import replace
@@ -13,12 +13,12 @@ from esquirell.services.jobs import Jobs
 
 log = logging.getLogger(__name__)
 
-UNEXPECTED = "command %s failed unexpectedly"
+UNEXPECTED = "unexpected error in command %s"
 INTERNAL = Answer("error", {}, "an unexpected error: see the log", "internal")
 
 
 class Commands:
-    """Runs commands: queries are answered, changes and jobs are recorded, too."""
+    """Runs commands: queries are answered; changes and jobs are recorded as well."""
 
     def __init__(self, handlers: Handlers, jobs: Jobs) -> None:
         self._handlers = handlers
@@ -53,7 +53,7 @@ class Commands:
             answer = Answer("ok", command.handler(handlers, what))
         except EsquirellError as error:
             answer = failure(error)
-        except Exception:  # a record must not stay without a result
+        except Exception:  # no record may stay without a result
             log.exception(UNEXPECTED, request.command)
             answer = INTERNAL
         self._jobs.end(record.id, answer, answered=True)

@@ -1,4 +1,4 @@
-"""Orders to the service itself: another log level, a restart."""
+"""Orders to the service itself: change the log level, restart."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEVEL, RESTART = "log_level", "restart"
-# So that neither a runaway automation nor a repeated message can keep it from measuring.
+# So that a runaway automation or a repeated message can't keep it from measuring.
 RESTART_AGAIN_S = 60.0
 
 
@@ -32,7 +32,7 @@ class Order(Protocol):
 
 
 class Orders(Protocol):
-    """Reaches all processes of the service; both raise UnavailableError."""
+    """Sends orders to all processes of the service; both raise UnavailableError."""
 
     def give(self, kind: str, value: str = "") -> Order:
         """Send an order to all processes."""
@@ -44,8 +44,8 @@ class Orders(Protocol):
 class Control:
     """Changes the log level of the service, and restarts it, in all of its processes.
 
-    `set_level` changes it in this process, `level_changed` is called afterwards. `follow` returns
-    when a restart is due; the caller, which runs the process, carries it out.
+    `set_level` changes it in this process; `level_changed` is called afterwards. `follow` returns
+    whether a restart is due; the process carries it out.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Control:
         self._level_changed = level_changed
         self._monotonic = monotonic
         self._started_at = monotonic()
-        # The orders that were carried out, or sent before this process first looked.
+        # Orders already carried out, or sent before this process first looked.
         self._seen: dict[str, str] | None = None
         self._asked_here = False
         self.set_level: Callable[[str], None] = lambda _: None
@@ -74,7 +74,7 @@ class Control:
         up_s = self._monotonic() - self._started_at
         if up_s < RESTART_AGAIN_S:
             left_s = RESTART_AGAIN_S - up_s
-            sentence = f"the service started {up_s:.0f} s ago: ask again in {left_s:.0f} s"
+            sentence = f"the service started {up_s:.0f} s ago: try again in {left_s:.0f} s"
             raise CommandError("unavailable", sentence)
         self._give(RESTART)
         self._asked_here = True
@@ -84,7 +84,7 @@ class Control:
         try:
             found = self._orders.newest(LEVEL, RESTART)
         except UnavailableError as error:
-            log.debug("nobody can be told to change anything: %s", error)
+            log.debug("orders can't be looked up: %s", error)
             found = {}
         else:
             self._note_earlier(found)
@@ -94,26 +94,26 @@ class Control:
         if self.restarting or not (RESTART in new or self._asked_here):
             return False
         self.restarting = True
-        log.info("the service restarts, as was asked for")
+        log.info("the service restarts on request")
         return True
 
     def _change_level(self, level: str) -> None:
-        log.info("the log level is %s from now on, as was asked for", level)
+        log.info("the log level was changed to %s on request", level)
         self.set_level(level)
         self._level_changed()
 
     def _give(self, kind: str, value: str = "") -> None:
-        """Notify the other processes; without Redis only this one acts."""
+        """Send an order to the other processes; without Redis only this one acts."""
         try:
             self._note_earlier(self._orders.newest(LEVEL, RESTART))
             order = self._orders.give(kind, value)
         except UnavailableError as error:
-            log.warning("only this process is told (%s): %s", kind, error)
+            log.warning("only this process follows (%s): %s", kind, error)
         else:
             self._seen = (self._seen or {}) | {kind: order.id}
 
     def _note_earlier(self, found: Mapping[str, Order]) -> None:
-        """Record orders from before this process first looked."""
+        """Remember orders from before this process first looked."""
         if self._seen is None:
             self._seen = {kind: order.id for kind, order in found.items()}
 

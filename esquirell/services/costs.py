@@ -1,7 +1,7 @@
-"""What the energy of the meters costs, by their tariffs, computed from the hours.
+"""The cost of the meters' energy by their tariffs, computed from the hours.
 
-Nothing is stored, so that a corrected price corrects the past, too. What is summed up is the energy
-of all hours of a period that have the same price; only the sums are multiplied.
+Nothing is stored, so that correcting a price corrects the past, too. The energy of all hours of a
+period with the same price is summed up first; only the sums are multiplied.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +30,7 @@ COST_PERIODS: tuple[CostPeriod, ...] = get_args(CostPeriod)
 
 Span = tuple[datetime, datetime]
 
-# The sensors of all meters are updated one after the other, and share the prices.
+# The sensors of all meters are updated one after the other and share the prices.
 _RECENT = timedelta(minutes=1)
 
 
@@ -55,7 +55,7 @@ class PriceStore(Protocol):
 
 
 class Contracts(Protocol):
-    """Knows which meters and tariffs are configured."""
+    """Provides the configured meters and tariffs."""
 
     @property
     def tariffs(self) -> Sequence[Tariff]:
@@ -68,9 +68,10 @@ class Contracts(Protocol):
 
 @record
 class CostQuery:
-    """Whose costs to compute: of periods that begin in a span, and of the one it begins in.
+    """Which costs to compute: of the periods that begin in a span, and of the one it begins in.
 
-    No meters: all that have a tariff. `tariff` names the one to go by, whatever it is for.
+    No meters means all that have a tariff. `tariff` names the one to use, whichever meters it is
+    for.
     """
 
     since: datetime
@@ -82,14 +83,14 @@ class CostQuery:
 
 @record
 class CostRow:
-    """What a period cost for one meter."""
+    """The cost of a period for one meter."""
 
     meter: str
     tariff: Tariff
     cost: Cost
 
     def payload(self) -> dict[str, object]:
-        """Return it as it is shown, rounded."""
+        """Return it rounded, as it is shown."""
         of = {
             "meter": self.meter,
             "tariff": self.tariff.name,
@@ -133,7 +134,7 @@ class Costs:
         return HourPrices(tariff, PriceList(rows), self._calendar).of(hour)
 
     def tariff(self, name: str | None) -> Tariff:
-        """Return the tariff of a name, or the only one.
+        """Return the tariff of this name, or the only one.
 
         Raises CommandError (`invalid_payload`), or ConfigError when there is none at all.
         """
@@ -151,7 +152,7 @@ class Costs:
         return known[name] if name else next(iter(known.values()))
 
     def billed(self, query: CostQuery) -> dict[str, Tariff]:
-        """Return the tariff of each meter that is asked for. Raises as `tariff` does."""
+        """Return the tariff of each selected meter. Raises as `tariff` does."""
         names = query.meters or self._contracts().meter_names
         if query.tariff or not self._contracts().tariffs:
             return dict.fromkeys(names, self.tariff(query.tariff))
@@ -159,11 +160,11 @@ class Costs:
         billed = {name: tariff for name, tariff in found.items() if tariff is not None}
         if not billed:
             asked = ", ".join(query.meters) or "any meter"
-            raise ConfigError(f"no tariff is for {asked}: add it to meters of one")
+            raise ConfigError(f"no tariff covers {asked}: add it to meters of a tariff")
         return billed
 
     def read(self, query: CostQuery) -> Iterator[CostRow]:
-        """Stream what was asked for, meter by meter in time order.
+        """Stream the costs, meter by meter in time order.
 
         Raises ConfigError, CommandError, and UnavailableError, also from the iterator.
         """
@@ -178,7 +179,7 @@ class Costs:
                 yield CostRow(meter, tariff, cost)
 
     def of_late(self, meter: str) -> dict[str, Any] | None:
-        """Return what a meter has cost today and this month, None without a tariff.
+        """Return what a meter has cost today and this month; None without a tariff.
 
         Raises UnavailableError.
         """
@@ -198,7 +199,7 @@ class Costs:
         }
 
     def _recent_contract(self, tariff: Tariff, span: Span) -> "_Contract":
-        """Return a contract by days that was looked up a moment ago, for the next of its meters."""
+        """Return a contract by days, cached for a moment for the next meter."""
         month, now = span
         if known := self._recent.get(tariff.name):
             looked_up, since, contract = known
@@ -230,7 +231,7 @@ class Costs:
 
 @record
 class _Contract:
-    """A tariff with its prices; `payer` is the meter with which the fees are shown, None: all."""
+    """A tariff with its prices; `payer` is the meter that carries the fees, None for all."""
 
     tariff: Tariff
     table: PriceTable

@@ -1,4 +1,4 @@
-"""A plan for a counter: the energy of an outage is assigned to the hours that used it."""
+"""Plans a counter: the energy of an outage is assigned to the hours that used it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,14 +19,14 @@ from esquirell.services.backfill_plan import (
     why,
 )
 
-# Below this two figures are the same, in kWh or money: a thousandth is what meters count.
+# Smaller differences, in kWh or money, do not count: meters count thousandths.
 SAME = 0.0005
 
 
 def plan_counter(rows: Sequence[Row], ours: OurCounter, span: Span) -> Plan:
-    """Plan the hours of a counter; `rows` are in order of time and each has a state and a sum.
+    """Plan the hours of a counter; `rows` are in time order, each with a state and a sum.
 
-    An outage is planned as a whole if it begins within `span`, as its energy stands in one place.
+    An outage that begins within `span` is planned as a whole, as its energy is in one row.
     """
     plan = Plan(recorded=bool(rows))
     if not rows:
@@ -44,7 +44,7 @@ def plan_counter(rows: Sequence[Row], ours: OurCounter, span: Span) -> Plan:
 class _Outage:
     """Hours without energy in Home Assistant, between two rows that have some.
 
-    `end` is the row that holds the energy of all; None while there is none.
+    `end` is the row that contains the energy of all; None if there is none yet.
     """
 
     before: Row
@@ -60,7 +60,7 @@ class _Outage:
 
 
 def _outages(rows: Sequence[Row], ours: OurCounter) -> Iterator[_Outage]:
-    """Yield the stretches of hours in which the counter stands still, or that have no row."""
+    """Yield the stretches of hours without a row, or in which the counter does not change."""
     outage: _Outage | None = None
     before = rows[0]
     for row in rows[1:]:
@@ -82,7 +82,7 @@ def _outages(rows: Sequence[Row], ours: OurCounter) -> Iterator[_Outage]:
 
 
 class _Counter:
-    """Plans the hours of one counter, in order of time.
+    """Plans the hours of one counter, in time order.
 
     `_shifted` is what the shifts planned so far add to all later sums.
     """
@@ -94,11 +94,11 @@ class _Counter:
         self._moved: set[datetime] = set()
 
     def begin(self, first: Row, span: Span) -> None:
-        """Plan the hours before the first that Home Assistant has.
+        """Plan the hours before the first row of Home Assistant.
 
-        Its statistics have to begin with the energy of their first hour: it counts the first sum
-        as energy, so that sums below zero would show as a huge export. All its own sums are
-        raised instead.
+        Its statistics have to begin with the energy of their first hour: it counts the first sum as
+        energy, so that sums below zero would look like a huge export. All its own sums are raised
+        instead.
         """
         hours = [one for one in self._ours.amounts if span[0] <= one < min(first.start, span[1])]
         if not hours:
@@ -138,7 +138,7 @@ class _Counter:
             self._fill(outage, end)
 
     def compare(self, rows: Sequence[Row], span: Span) -> None:
-        """List the hours that are no holes, and in which Home Assistant has another figure."""
+        """List the hours that are not holes but have a different figure in Home Assistant."""
         for before, row in pairwise(rows):
             hour = row.start
             if hour - before.start != HOUR or not span[0] <= hour < span[1]:
@@ -152,7 +152,7 @@ class _Counter:
     def _fill(self, outage: _Outage, end: Row) -> None:
         steps = _Steps(self._ours, outage)
         gained = self._ours.place(end) - self._ours.place(outage.before)
-        # What Home Assistant has not booked, as its counter started again during the outage.
+        # Energy not booked by Home Assistant, as its counter restarted during the outage.
         lost = gained - self._ours.booked(outage.before, end)
         if not self._ours.signed and _sum(end) - steps.sum < -SAME:
             for hour in steps.filled:
@@ -191,10 +191,10 @@ class _Counter:
 
 
 class _Steps:
-    """The rows of an outage as they will be: each hour has its own energy.
+    """The rows of an outage as they should be: each hour with its own energy.
 
-    An hour that we did not measure keeps what it shows; its energy stays with the next that we
-    did, as Home Assistant itself would have it. One that somebody corrected keeps its figure, too.
+    An hour that we did not measure keeps its figure; its energy stays with the next measured hour,
+    as Home Assistant would do it. An hour corrected by hand keeps its figure, too.
     """
 
     def __init__(self, ours: OurCounter, outage: _Outage) -> None:

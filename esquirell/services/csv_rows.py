@@ -1,7 +1,7 @@
-"""Rows of the past as CSV, line by line: the only place where CSV is written.
+"""CSV output, line by line: the only place where CSV is written.
 
-Spreadsheets take a text that begins like a formula for one: such a text begins with an apostrophe
-here, as https://owasp.org/www-community/attacks/CSV_Injection advises. Numbers stay as they are.
+Spreadsheets evaluate text that begins like a formula: such text is prefixed with an apostrophe, as
+https://owasp.org/www-community/attacks/CSV_Injection advises. Numbers stay as they are.
 """
 
 import csv
@@ -13,19 +13,19 @@ from esquirell.domain.periods import Calendar
 from esquirell.services.history import Columns, Row
 
 if TYPE_CHECKING:
-    # Readings are written without loading what computes costs.
+    # Loaded only for costs.
     from esquirell.services.costs import CostPeriod, CostRow
 
 COST_COLUMNS = (
     *("start", "meter", "tariff", "currency", "energy_import", "import_cost"),
     *("energy_export", "export_credit", "fee", "total", "unpriced"),
 )
-# The same characters in full width count, too.
+# Including the full-width forms of these characters.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 class _Lines:
-    """Hands on what a writer writes."""
+    """A file-like object that returns each line."""
 
     def write(self, line: str) -> str:
         return line
@@ -44,7 +44,7 @@ def _cell(value: object) -> object:
 def csv_lines(
     rows: Iterable[Row], columns: Columns, calendar: Calendar, separator: str = ","
 ) -> Iterator[str]:
-    """Return a heading and a line per row; null is empty, and a period has its local date."""
+    """Yield a heading and a line per row; null is empty, and a period has its local date."""
     return _written(_lines(rows, columns, calendar), separator)
 
 
@@ -65,7 +65,7 @@ def _lines(rows: Iterable[Row], columns: Columns, calendar: Calendar) -> Iterato
 def cost_lines(
     rows: "Iterable[CostRow]", calendar: Calendar, period: "CostPeriod"
 ) -> Iterator[str]:
-    """Return a heading and a line per row."""
+    """Yield a heading and a line per row."""
     shapes = (row.payload() | {"start": calendar.name(row.cost.start, period)} for row in rows)
     lines = ([shape[name] for name in COST_COLUMNS] for shape in shapes)
     return _written(chain([COST_COLUMNS], lines))

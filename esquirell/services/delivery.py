@@ -1,4 +1,4 @@
-"""Delivery of readings: their meters' statuses are updated, they are stored and published."""
+"""Delivery of readings: updates statuses, stores and publishes."""
 
 import threading
 from collections import deque
@@ -18,7 +18,7 @@ from esquirell.services.ports import Profiles, Publisher
 from esquirell.services.saving import Saver
 from esquirell.services.statuses import Statuses
 
-# A report may overtake the answer to a question.
+# A report may arrive before an earlier answer.
 OVERTAKEN = timedelta(minutes=1)
 POLLS = 16
 Range = tuple[float, float]
@@ -27,10 +27,10 @@ QUARTER_S = 900
 
 
 class Delivery:
-    """Stores and publishes readings, from polls and reports alike.
+    """Stores and publishes the readings of polls and reports.
 
-    `polled` and `reported` say of when the last stored readings of polls and the last report of
-    each meter are.
+    `polled` and `reported` have the times of the last stored polls and of the last report of each
+    meter.
     """
 
     def __init__(self, profiles: Profiles, saver: Saver, publisher: Publisher) -> None:
@@ -67,8 +67,8 @@ class Delivery:
     def see(self, reading: Reading) -> None:
         """Take in a reading that may not be stored: its values still count for the hour.
 
-        Least and greatest since the last stored reading are stored with the next one, and so is
-        which counters started again.
+        Minimum and maximum since the last stored reading are stored with the next one, as is which
+        counters restarted.
         """
         with self._lock:
             self._ranges.setdefault(reading.meter, Ranges()).see(reading.values)
@@ -93,11 +93,11 @@ class Delivery:
         *,
         reported: bool = False,
     ) -> None:
-        """Publish readings and statuses; what was published, or overtaken, is left out."""
+        """Publish readings and statuses, except those already published or outdated."""
         with self._publisher.together(), self._lock:
             for reading in readings:
                 before = self._published.get(reading.meter)
-                # Polls that share a read each bring its reading.
+                # Polls that share a read each have its reading.
                 if before is reading or (before and _has_overtaken(before, reading)):
                     continue
                 self._published[reading.meter] = reading
@@ -106,7 +106,7 @@ class Delivery:
                 self._publisher.status(name, status, reported=reported)
 
     def forget(self, meters: Iterable[str]) -> None:
-        """Forget meters that are configured no more: one of the same name is another meter."""
+        """Forget meters that are no longer configured: a later one of that name is new."""
         known: Sequence[dict[str, Any]] = (
             self._published,
             self._ranges,
@@ -129,12 +129,12 @@ class Delivery:
 
 
 def _has_overtaken(newer: Reading, reading: Reading) -> bool:
-    # One that is much older was stamped by another clock.
+    # A much older one has the time of another clock.
     return timedelta(0) < newer.measured_at - reading.measured_at <= OVERTAKEN
 
 
 def _marked(reading: Reading, before: Reading) -> Reading:
-    """Return a reading that says what an earlier one, which is not stored, said of its counters."""
+    """Return a reading with the counter restarts of an earlier one that is not stored."""
     return replace(
         reading,
         begins=before.begins | reading.begins,

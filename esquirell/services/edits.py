@@ -1,4 +1,4 @@
-"""Changes of schedules by users: each is checked, written to the record, and then derived."""
+"""Changes to schedules by users: checked, stored, and then applied to the timetable."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ Stored = Mapping[str, StoredSchedule]
 
 
 class Edits:
-    """Adds, changes and removes schedules; raises CommandError, and UnavailableError."""
+    """Adds, changes and removes schedules; raises CommandError and UnavailableError."""
 
     def __init__(
         self,
@@ -33,15 +33,15 @@ class Edits:
         self._meters = meters
 
     def add(self, new: NewSchedule) -> None:
-        """Add a schedule, or bring a removed one back with other fields."""
-        # Every field is said, so that none of the file's shines through, now or later.
+        """Add a schedule, or restore a removed one with other fields."""
+        # Every field is set, so that none of the file's applies, now or later.
         fields = new.model_dump(mode="json", exclude={"name", "transaction"})
         fields["task"] = short_task_name(new.task)
 
         def added(stored: Stored) -> StoredSchedule:
             old = stored.get(new.name)
             if old and not old.removed:
-                raise CommandError("already_exists", f"there is a schedule {new.name} already")
+                raise CommandError("already_exists", f"a schedule {new.name} exists already")
             return StoredSchedule(new.name, old.base if old else None, fields)
 
         self._put(added)
@@ -53,16 +53,16 @@ class Edits:
         self._put(lambda stored: _changed(_found(stored, change.name), change.fields))
 
     def enable(self, name: str, *, enabled: bool) -> None:
-        """Pause a schedule or let it go on."""
+        """Pause or resume a schedule."""
         self.set(ScheduleChange(name=name, enabled=enabled))
 
     def reset(self, name: str) -> None:
-        """Forget all changes: the schedule is as the configuration file says, removed or not."""
+        """Discard all changes, a removal included: the configuration file applies again."""
 
         def reset(stored: Stored) -> StoredSchedule:
             old = stored.get(name)
             if old is None or old.base is None:
-                sentence = f"no schedule {name} is in the configuration"
+                sentence = f"the configuration has no schedule {name}"
                 raise CommandError("unknown_schedule", sentence)
             return StoredSchedule(name, old.base)
 
@@ -73,11 +73,11 @@ class Edits:
         self._store.change(lambda stored: {name: _tombstone(_found(stored, name))})
 
     def find(self, name: str) -> StoredSchedule:
-        """Return a schedule that is there."""
+        """Return an existing schedule."""
         return _found({one.name: one for one in self._store.all()}, name)
 
     def _put(self, edit: Callable[[Stored], StoredSchedule]) -> None:
-        """Write what `edit` makes of the record as it is then: somebody else may change it, too."""
+        """Store what `edit` returns for the schedules as they are at that moment."""
 
         def checked(stored: Stored) -> Changes:
             new = edit(stored)
@@ -87,7 +87,7 @@ class Edits:
         self._store.change(checked)
 
     def _check(self, new: StoredSchedule) -> None:
-        """Refuse what would not run."""
+        """Reject a schedule that could not run."""
         try:
             schedule = new.effective()
             self._timetable.check(schedule)
@@ -99,7 +99,7 @@ class Edits:
         self._tasks.get(schedule.task).check(schedule.kwargs)
 
     def check_meters(self, names: Sequence[str] | None) -> None:
-        """Refuse the name of a meter that is not configured."""
+        """Reject names of meters that are not configured."""
         known = [meter.name for meter in self._meters()]
         for name in names or ():
             if name not in known:
@@ -117,18 +117,18 @@ def _found(stored: Stored, name: str) -> StoredSchedule:
 
 def _changed(old: StoredSchedule, fields: Mapping[str, Any]) -> StoredSchedule:
     if fields.get("timezone") and "cron" not in fields and old.effective().cron is None:
-        raise CommandError("invalid_payload", "timezone goes with cron; an interval has none")
+        raise CommandError("invalid_payload", "timezone needs cron: an interval has none")
     kept = {key: value for key, value in old.overrides.items() if key not in _cleared(fields)}
     return replace(old, overrides=kept | dict(fields))
 
 
 def _tombstone(old: StoredSchedule) -> StoredSchedule | None:
-    """Record a removal where the configuration file would bring the schedule back."""
+    """Return the record of a removal if the file would otherwise bring the schedule back."""
     return replace(old, overrides={}, removed=True) if old.base is not None else None
 
 
 def _cleared(fields: Mapping[str, Any]) -> tuple[str, ...]:
-    """Name the earlier changes that make no sense beside these: there is one rule at a time."""
+    """Return the fields to clear because of these: there is only one rule at a time."""
     if fields.get("every") is not None:
         return ("cron", "timezone")
     return ("every",) if fields.get("cron") is not None else ()

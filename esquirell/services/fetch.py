@@ -13,15 +13,15 @@ from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
 from esquirell.services.ports import CheckCancelled
 from esquirell.services.remote_reads import GUARD, SHARED_S, SPLIT, RemoteReads
 
-# An answer about hundreds of meters names so many of those that failed.
+# The number of failed meters named in an answer.
 MOST_SENTENCES = 5
 
-# Two schedules that want a meter in the same second get one reading.
+# Two schedules due for a meter in the same second share one reading.
 _OPTIONS = {"scheduled": replace(SCHEDULED, shared_s=SHARED_S), "on_demand": ON_DEMAND}
 
 
 class Fetch:
-    """Reads meters by name, those of other workers through them.
+    """Reads meters by name; those of other workers are read by them.
 
     `capture` captures a meter's answer, see `services.capture`. `left_out` maps configured meters
     that can't be read to the reason.
@@ -44,10 +44,10 @@ class Fetch:
     def scheduled(
         self, names: Sequence[str] | None, check_cancelled: CheckCancelled
     ) -> dict[str, Any]:
-        """Poll the named meters, or all; a meter that is being read already is left out.
+        """Poll the named meters, or all; skip meters that are already being read.
 
-        One whose configuration is damaged holds up no other one. Raises CommandError for an unknown
-        name.
+        One with a damaged configuration does not affect the others. Raises CommandError for an
+        unknown name.
         """
         if names is not None:
             left_out = self._left_out()
@@ -57,23 +57,23 @@ class Fetch:
     def on_demand(
         self, names: Sequence[str] | None, check_cancelled: CheckCancelled
     ) -> dict[str, Any]:
-        """Poll the named meters, or all, also those that are cooling down.
+        """Poll the named meters, or all, even those that are cooling down.
 
         Raises CommandError for an unknown name.
         """
         return self._fetched(self.chosen(names), "on_demand", check_cancelled)
 
     def trial(self, name: str) -> dict[str, Any]:
-        """Read one meter, store and publish nothing; give its reading and the time it took.
+        """Read one meter without storing or publishing; return its reading and the duration.
 
-        Raises CommandError for an unknown name, MeterError when the meter gives no reading.
+        Raises CommandError for an unknown name, MeterError if there is no reading.
         """
         return self._one(name, "trial")
 
     def capture(self, name: str) -> dict[str, Any]:
-        """Read one meter and return what it sent, with nothing that names the device.
+        """Read one meter and return its raw answer, without identifying the device.
 
-        Raises CommandError for an unknown name, MeterError when the meter says nothing.
+        Raises CommandError for an unknown name, MeterError if there is no answer.
         """
         return self._one(name, "capture")
 
@@ -162,9 +162,7 @@ class Fetch:
                 listed = ", ".join(known) or "none is configured"
                 raise CommandError("unknown_meter", f"there is no meter {name}; known: {listed}")
             if not known[name].enabled:
-                raise CommandError(
-                    "unavailable", f"{name} is not read, because its enabled is false"
-                )
+                raise CommandError("unavailable", f"{name} is not read: set enabled = true for it")
         return [known[name] for name in wanted]
 
 
@@ -173,7 +171,7 @@ def _data(outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, Any]]:
 
 
 def fetch_answer(meters: Mapping[str, Any]) -> Answer:
-    """Return the answer to a fetch, of what each meter did: ok only when every meter is."""
+    """Return the answer to a fetch from each meter's result; ok only if all are."""
     failed = [outcome for outcome in meters.values() if outcome["status"] != "ok"]
     data = {"meters": meters}
     if not failed:
@@ -185,7 +183,7 @@ def fetch_answer(meters: Mapping[str, Any]) -> Answer:
 
 
 def check_fetched(meters: Mapping[str, Any]) -> None:
-    """Raise FetchError when meters were asked and none of them gave a reading."""
+    """Raise FetchError if meters were to be read and none returned a reading."""
     if meters and all(outcome["status"] != "ok" for outcome in meters.values()):
         answer = fetch_answer(meters)
         raise FetchError(answer.code or "internal", answer.error or "", meters)

@@ -1,4 +1,4 @@
-"""Statistics brought up to date when people look at them, but not at every glance."""
+"""Brings statistics up to date when they are viewed, but not on every view."""
 
 import threading
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from typing import Protocol
 
 from esquirell.domain.clock import Clock
 
-# To look at a page again and again must not write as often.
+# Reloading a page must not write each time.
 FRESH_FOR = timedelta(seconds=20)
 
 
 class Statistics(Protocol):
-    """Works up statistics."""
+    """Computes statistics."""
 
     def meters(self) -> list[str]:
         """Name the meters that have been seen. Raises UnavailableError."""
@@ -24,7 +24,7 @@ class Statistics(Protocol):
 
 
 class FreshStatistics:
-    """Brings statistics up to date, those of a meter every 20 s at most."""
+    """Brings statistics up to date, at most every 20 s per meter."""
 
     def __init__(self, statistics: Statistics, clock: Clock) -> None:
         self._statistics = statistics
@@ -33,11 +33,11 @@ class FreshStatistics:
         self._working = threading.Lock()
 
     def ensure(self, meters: Sequence[str] | None) -> None:
-        """Bring those of some meters (None: of all) up to date. Raises UnavailableError."""
+        """Update those of some meters (None: of all). Raises UnavailableError."""
         names = self._statistics.meters() if meters is None else meters
         if not self._due(names):
             return
-        # After waiting for another thread's work, most of it is done.
+        # After waiting for another thread, most of it is done.
         with self._working:
             now = self._clock()
             due = self._due(names)

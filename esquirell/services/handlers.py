@@ -1,4 +1,4 @@
-"""What each command does, a method each; `command_table` says which command calls which."""
+"""The work of each command, one method each; `command_table` assigns them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,7 +39,7 @@ Data = Mapping[str, Any]
 
 @record
 class Work:
-    """The task that does a job, and its arguments; `schedule` if it is a run of one."""
+    """The task of a job and its arguments; `schedule` if it is a run of one."""
 
     task: str
     kwargs: Mapping[str, Any]
@@ -48,10 +48,10 @@ class Work:
 
 @record
 class Handlers:
-    """The work behind the commands; `source` says where the one at hand came from.
+    """Carries out the commands; `source` is where the current one came from.
 
-    A query and a change return the data of the answer, a job the work to be done. All raise
-    CommandError and UnavailableError.
+    Queries and changes return the data of the answer, jobs the work to do. All raise CommandError
+    and UnavailableError.
     """
 
     edits: Edits
@@ -71,7 +71,7 @@ class Handlers:
         return {"meters": self.health.meters()}
 
     def fetch(self, chosen: Meters) -> Work:
-        """Read meters, store and publish what they say."""
+        """Read meters, store and publish their readings."""
         self.edits.check_meters(chosen.meters)
         return Work(FETCH_TASK, {} if chosen.meters is None else {"meters": list(chosen.meters)})
 
@@ -89,12 +89,12 @@ class Handlers:
         return Work(TEST_TASK, {"name": named.name})
 
     def capture_meter(self, named: NamePayload) -> Work:
-        """Read what a meter sends, raw, with nothing that names the device."""
+        """Read a meter's raw datapoints, without identifying the device."""
         self.edits.check_meters([named.name])
         return Work(CAPTURE_TASK, {"name": named.name})
 
     def try_meter(self, trial: MeterTrial) -> Data:
-        """Read a meter that is not added yet; nothing is stored or published."""
+        """Read a meter before it is added; nothing is stored or published."""
         return self.inventory.try_out(trial)
 
     def add_meter(self, new: NewMeter) -> Data:
@@ -102,15 +102,15 @@ class Handlers:
         return self.inventory.add(new)
 
     def set_meter(self, change: MeterChange) -> Data:
-        """Change settings of a meter that was added."""
+        """Change settings of an added meter."""
         return self.inventory.change(change)
 
     def exchange_meter(self, exchange: MeterExchange) -> Data:
-        """Put another device in the place of a meter's, under the same name."""
+        """Replace a meter's device, keeping its name and history."""
         return self.inventory.exchange(exchange)
 
     def remove_meter(self, removal: MeterRemoval) -> Data:
-        """Remove a meter that was added; its history stays unless it is to be forgotten."""
+        """Remove an added meter; its history stays unless it is to be deleted."""
         return self.inventory.remove(removal)
 
     def list_schedules(self, _: EmptyPayload) -> Data:
@@ -141,7 +141,7 @@ class Handlers:
         return self._changed(named.name)
 
     def reset_schedule(self, named: NamePayload) -> Data:
-        """Forget what users changed of a schedule."""
+        """Discard the changes that users made to a schedule."""
         self.edits.reset(named.name)
         return self._changed(named.name)
 
@@ -157,7 +157,7 @@ class Handlers:
         return Work(long_task_name(schedule.task), schedule.kwargs, schedule.name)
 
     def list_tasks(self, _: EmptyPayload) -> Data:
-        """List the tasks that may be scheduled and run."""
+        """List the tasks that can be scheduled and run."""
         return {"tasks": [task.payload() for task in self.tasks.all(self.source)]}
 
     def run_task(self, call: TaskCall) -> Work:
@@ -179,5 +179,5 @@ class Handlers:
         self.schedules.changed()
         state = self.schedules.states().get(name)
         if state is None:
-            raise CommandError("unknown_schedule", f"schedule {name} was removed meanwhile")
+            raise CommandError("unknown_schedule", f"the schedule {name} was removed meanwhile")
         return state

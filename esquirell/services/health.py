@@ -1,4 +1,4 @@
-"""How the whole is doing: what `bridge/health` publishes and `esquirell health` judges."""
+"""The health of the service: published as `bridge/health`, checked by `esquirell health`."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,8 +16,8 @@ from esquirell.services.ports import Presence, Queues, ReadingStore
 from esquirell.services.schedules import pace_of
 
 ROLES = ("worker", "beat", "bridge")
-# A report is a message: brokers take 20 KiB, some less. So many meters are in it one and all; of
-# more only some that fail, as each has topics of its own.
+# A report is one message: brokers accept 20 KiB, some less. Up to this many meters are all in it;
+# of more only some that fail, as each meter has topics of its own.
 MOST_METERS = 100
 MOST_FAILING = 20
 MOST_PROCESSES = 20
@@ -27,7 +27,7 @@ MOST_OF_ONE = 2
 
 @record
 class LocalFacts:
-    """What only the process that reports knows: readings that wait, its connection, itself.
+    """What only the reporting process knows: waiting readings, its connection, itself.
 
     `mqtt` returns nothing where the connection is not the bridge's.
     """
@@ -39,14 +39,14 @@ class LocalFacts:
 
 @record
 class Configured:
-    """What is to be read, and how often; `schedules` may raise UnavailableError."""
+    """What is to be read and how often; `schedules` may raise UnavailableError."""
 
     meters: Callable[[], Sequence[Meter]]
     schedules: Callable[[], Mapping[str, Schedule]] = dict
 
 
 class Health:
-    """Asks everything how it is doing."""
+    """Collects the health of all parts."""
 
     def __init__(
         self,
@@ -68,10 +68,10 @@ class Health:
     def report(self, most_meters: int | None = MOST_METERS) -> dict[str, Any]:
         """Build the report in the shape of `bridge/health`; never raises.
 
-        Of more than `most_meters` it names those that fail, the first `MOST_FAILING`.
+        With more than `most_meters`, it contains only failing ones, the first `MOST_FAILING`.
         """
         redis, roles, processes = self._redis()
-        # What it said in Redis is some seconds old: it may be connected by now.
+        # Its entry in Redis is some seconds old: it may be connected by now.
         here = self._here.process()
         processes = [here if one.is_same(here) else one for one in processes]
         database, statuses = self._database(processes)
@@ -100,7 +100,7 @@ class Health:
         }
 
     def meters(self) -> list[dict[str, Any]]:
-        """List the meters: how each is configured and how it is doing; never raises."""
+        """List the meters with their configuration and status; never raises."""
         try:
             statuses, schedules = self._store.statuses(), self._schedules()
         except EsquirellError:
@@ -108,7 +108,7 @@ class Health:
         return described(self._meters(), statuses, schedules, self._clock())
 
     def unserved(self) -> list[str]:
-        """Name the queues of meters that no worker serves. Raises UnavailableError."""
+        """Return the queues of meters that no worker serves. Raises UnavailableError."""
         return self._unserved(self._presence.roles())
 
     def _redis(self) -> tuple[dict[str, Any], Mapping[str, str], Sequence[Process]]:
@@ -159,7 +159,7 @@ def _shown(process: Process) -> dict[str, Any]:
 
 
 def spooled(processes: Iterable[Process]) -> int:
-    """Count the readings that all machines hold back; the processes of one share its spool."""
+    """Return how many readings all machines hold back; processes of one machine share its spool."""
     most: dict[str, int] = {}
     for one in processes:
         if one.alive:
@@ -168,14 +168,14 @@ def spooled(processes: Iterable[Process]) -> int:
 
 
 def problems_of_roles(alive: Collection[str]) -> Iterator[str]:
-    """Return a sentence for each role that no process has."""
+    """Return a sentence for each missing role."""
     for role in ROLES:
         if role not in alive:
             yield absent(role)
 
 
 def absent(role: str) -> str:
-    """Return the sentence for a missing role, or for the missing worker of a queue."""
+    """Return the sentence for a missing role, or for a queue without a worker."""
     if queue := role.partition("@")[2]:
         return f"no worker serves {queue}: its meters are not read"
     return f"no {role} is alive: start esquirell run, or esquirell {role}"
@@ -187,9 +187,9 @@ def described(
     schedules: Mapping[str, Schedule],
     now: datetime,
 ) -> list[dict[str, Any]]:
-    """Describe meters as `meter/list` does: how each is configured and how it is doing.
+    """Describe meters as in `meter/list`: their configuration and status.
 
-    One that was not read for three of its intervals is offline, as when nothing runs.
+    A meter without a reading for three of its intervals is offline, whatever the reason.
     """
     return [
         _described(meter, statuses.get(meter.name, MeterStatus()), schedules, now)

@@ -1,6 +1,6 @@
-"""The stored past: readings, and their statistics by quarter, hour, day, month or year.
+"""Stored data: readings, and statistics by quarter of an hour, hour, day, month or year.
 
-The command line, the page and the API all read it here, so that they agree.
+The command line, the page and the API all use this module, so that they agree.
 """
 
 import heapq
@@ -34,7 +34,7 @@ VIEWS: tuple[View, ...] = get_args(View)
 
 _HOUR = timedelta(hours=1)
 
-# A year is added up from its months.
+# A year is the sum of its months.
 _STORED: Mapping[View, Resolution] = {
     "hour": "hour",
     "day": "day",
@@ -52,9 +52,9 @@ class ReadingHistory(StoredReadings, Protocol):
     def batches(
         self, meter: str, span: tuple[datetime, datetime], keys: Collection[str] | None = None
     ) -> Iterator["Batch"]:
-        """Stream the readings of a meter by columns, with one more on either side of the span.
+        """Stream the readings of a meter by columns, plus one on either side of the span.
 
-        Each batch has whole quarters of an hour. Raises UnavailableError, also from the iterator.
+        Batches contain whole quarters of an hour. Raises UnavailableError, also from the iterator.
         """
 
     def thinned_to(self) -> dict[str, datetime]:
@@ -73,9 +73,9 @@ class PeriodHistory(Protocol):
 
 @record
 class Query:
-    """A query; no meters or no quantities: all of them.
+    """A query; no meters or no quantities means all of them.
 
-    `known` are the meters of the configuration, for which nothing may be stored yet.
+    `known` are the configured meters, which may have no stored data yet.
     """
 
     since: datetime
@@ -88,9 +88,9 @@ class Query:
 
 @record
 class Row:
-    """What one meter measured at a moment, or in the period that begins there.
+    """The values of one meter at a moment, or in the period that begins there.
 
-    `estimated`: energy of a gap was spread evenly over this and other periods.
+    `estimated`: energy of a gap was distributed evenly over this and other periods.
     """
 
     meter: str
@@ -101,31 +101,31 @@ class Row:
 
 @record
 class Columns:
-    """The names of the values of each meter, by its name; `wanted` those asked for, None: all."""
+    """The names of each meter's values; `wanted` are the selected ones, None means all."""
 
     of: Mapping[str, Sequence[str]]
     wanted: Sequence[str] | None
     view: View
 
     def of_periods(self) -> "Columns":
-        """Return what these quantities are called in a period: see `Statistic`."""
+        """Return the names of these quantities in a period: see `Statistic`."""
         of = {meter: _names(keys) for meter, keys in self.of.items()}
         wanted = None if self.wanted is None else _names(self.wanted)
         return Columns(of, wanted, self.view)
 
     @property
     def time(self) -> str:
-        """What the moment of a row is called."""
+        """The name of the time column."""
         return "measured_at" if self.view == "raw" else "start"
 
     @property
     def has_periods(self) -> bool:
-        """Whether a row is a period, which may be estimated."""
+        """Whether rows are periods, which may be estimated."""
         return self.view != "raw"
 
     @property
     def several(self) -> bool:
-        """Whether rows have to say which meter they are of."""
+        """Whether rows need the name of their meter."""
         return len(self.of) > 1
 
     @property
@@ -134,7 +134,7 @@ class Columns:
         return tuple(dict.fromkeys(key for keys in self.of.values() for key in keys))
 
     def shape(self, row: Row) -> dict[str, object]:
-        """Lay a row out, with all values of its meter; what it did not send is null.
+        """Return a row with all values of its meter; values it did not send are null.
 
         An estimated period is marked; a measured one is not.
         """
@@ -148,7 +148,7 @@ class Columns:
 
 @record
 class Found:
-    """What was found: the columns, the span from the first period on, the rows as a stream."""
+    """The result: the columns, the span from the first period on, and the rows as a stream."""
 
     columns: Columns
     span: tuple[datetime, datetime]
@@ -161,7 +161,7 @@ def _names(keys: Sequence[str]) -> tuple[str, ...]:
 
 
 class History:
-    """Reads the past; `worked_up` brings the statistics of some meters up to date first."""
+    """Reads stored data; `worked_up` brings the statistics of some meters up to date first."""
 
     def __init__(
         self,
@@ -178,9 +178,8 @@ class History:
     def read(self, query: Query) -> Found:
         """Run the query; rows come in time order, ties by meter.
 
-        A period counts from its beginning on, also the one that `since` lies in. Raises
-        CommandError (`unknown_meter`, `invalid_payload`) and UnavailableError, which the rows
-        may raise, too.
+        Periods are included whole, also the one that contains `since`. Raises CommandError
+        (`unknown_meter`, `invalid_payload`) and UnavailableError, also from the rows.
         """
         keys = _chosen(query, self._readings.statuses())
         if query.view == "raw":
@@ -200,12 +199,12 @@ class History:
     def _quarters(
         self, query: Query, keys: Columns, span: tuple[datetime, datetime]
     ) -> Iterator[Row]:
-        from esquirell.domain.hours import quarters  # noqa: PLC0415 - few look so closely
+        from esquirell.domain.hours import quarters  # noqa: PLC0415 - rarely needed
 
         thinned = self._readings.thinned_to()
         streams = []
         for meter in query.meters or sorted(keys.of):
-            # Of thinned out readings two are left of an hour: too few for its quarters.
+            # Thinned out readings, two per hour, are too few for its quarters.
             begin = max(span[0], thinned.get(meter, span[0]))
             batches = self._readings.batches(meter, (begin, span[1]), keys.wanted)
             found = quarters(meter, batches, self._calendar, self._clock())
@@ -216,7 +215,7 @@ class History:
         self, query: Query, columns: Columns, span: tuple[datetime, datetime]
     ) -> Iterator[Statistic]:
         names = query.meters or None
-        # A meter whose quantities were never noted may have statistics all the same.
+        # Meters without recorded quantities may still have statistics.
         periods = Periods(_STORED[query.view], *span, columns.keys or None)
         stored = self._worked_up(names)
         found = stored.query(names, periods)
@@ -225,7 +224,7 @@ class History:
     def _by_year(
         self, months: Iterable[Statistic], stored: PeriodHistory, names: Collection[str] | None
     ) -> Iterator[Statistic]:
-        """Combine months to years."""
+        """Combine months into years."""
         for start, parts in groupby(months, lambda one: self._calendar.floor(one.start, "year")):
             of: dict[str, list[Statistic]] = {}
             for part in parts:
@@ -236,14 +235,14 @@ class History:
                 for begin in (start, last)
                 for hour in stored.query(names, Periods("hour", begin, begin + _HOUR, ()))
             )
-            # Energy that was spread within the year alone is no estimate of it.
+            # Energy distributed within the year only is exact for the year.
             estimated = {hour.meter for hour in ends if hour.estimated}
             for meter in sorted(of):
                 yield combine(start, of[meter], estimated=meter in estimated)
 
 
 def _chosen(query: Query, statuses: Mapping[str, MeterStatus]) -> Columns:
-    """Return the quantity keys that were asked for, by meter. Raises CommandError."""
+    """Return the selected quantity keys by meter. Raises CommandError."""
     known = {meter: status.keys for meter, status in statuses.items()}
     for meter in query.meters:
         if meter not in known and meter not in query.known:
@@ -261,7 +260,7 @@ def _chosen(query: Query, statuses: Mapping[str, MeterStatus]) -> Columns:
 
 
 def _keys(wanted: str, measured: set[str]) -> Iterator[str]:
-    """Yield a key itself; for a quantity that is measured in parts only, the parts."""
+    """Yield a key; for a quantity that is measured only in parts, yield the parts."""
     if wanted == PEAK_DEMAND and wanted in measured:
         yield wanted
         return
@@ -274,7 +273,7 @@ def _keys(wanted: str, measured: set[str]) -> Iterator[str]:
 
 
 def _rows(found: Iterable[Statistic], columns: Columns) -> Iterator[Row]:
-    """Turn statistics into rows; the demand, which is not a quantity's, only if asked for."""
+    """Turn statistics into rows; demand, which is not a quantity, only if selected."""
     shows_demand = PEAK_DEMAND in (columns.wanted or ())
     for one in found:
         values = one.values

@@ -1,4 +1,4 @@
-"""Meters that are added, changed, exchanged and removed while the service runs."""
+"""Adds, changes, exchanges and removes meters while the service runs."""
 
 import ipaddress
 import time
@@ -52,9 +52,9 @@ class MeterFiles(Protocol):
 
 @record
 class ConfiguredMeters:
-    """The meters in force, and the names of those that were added here.
+    """The current meters, and the names of those that were added here.
 
-    `left_out` are those whose files are damaged, and why.
+    `left_out` maps meters whose files are damaged to the reason.
     """
 
     meters: Sequence[Meter]
@@ -69,13 +69,13 @@ class ConfiguredMeters:
 
 @record
 class Inventory:
-    """Adds, changes, exchanges and removes meters; raises CommandError and what reading raises.
+    """Adds, changes, exchanges and removes meters; raises CommandError and errors of reading.
 
-    `read` reads a meter once without storing anything; `note` keeps what is known of a device, by
-    its id; `reports_often` says whether one that was just read reports by itself within seconds;
-    `taken_over` makes this process use the files as they are now; `hand_over` makes the
-    counters of a meter those of another source; `forget` removes what is stored of a meter, and
-    counts it; `readers` names the schedules that read a meter by its name; `host` is this machine.
+    `read` reads a meter once without storing anything; `note` stores a description of a device, by
+    id; `reports_often` returns whether a meter just read reports by itself within seconds;
+    `taken_over` makes this process use the present files; `hand_over` assigns the counters of a
+    meter to another source; `forget` removes stored readings of a meter and returns their number;
+    `readers` returns the schedules that name a meter; `host` is this machine.
     """
 
     files: MeterFiles
@@ -90,7 +90,7 @@ class Inventory:
     host: str
 
     def try_out(self, trial: MeterTrial) -> Table:
-        """Read a meter that is not added yet."""
+        """Read a meter before it is added."""
         began = time.monotonic()
         reading = self.read(_meter(trial.name, trial.table), trial.device)
         taken_ms = round((time.monotonic() - began) * 1000)
@@ -103,7 +103,7 @@ class Inventory:
         often = new.test and new.publish_every is None and self.reports_often(meter)
         pace = {"publish_every": CALM_PUBLISH_EVERY_S} if often else {}
         with self._alone():
-            # Somebody else may have added it while it was read.
+            # It may have been added meanwhile.
             meter = self._new(new)
             self._note(meter, new)
             return self._saved(meter, new.table | pace, reading) | {"reports_often": often}
@@ -120,13 +120,13 @@ class Inventory:
             return self._saved(meter, table, None)
 
     def exchange(self, exchange: MeterExchange) -> Table:
-        """Put another device in the place of a meter's."""
+        """Replace the device of a meter."""
         if exchange.device_id is None:
             raise CommandError("invalid_payload", "device_id: the new device's id is missing")
         meter, _ = self._exchanged(exchange)
         reading = self.read(meter, exchange.device) if exchange.test else None
         with self._alone():
-            # Somebody else may have changed its label while it was read.
+            # Its label may have been changed meanwhile.
             meter, table = self._exchanged(exchange)
             self._note(meter, exchange)
             if exchange.counter != "auto":
@@ -136,13 +136,13 @@ class Inventory:
             return self._saved(meter, table, reading)
 
     def remove(self, removal: MeterRemoval) -> Table:
-        """Remove a meter; its history stays unless it is to be forgotten."""
+        """Remove a meter; its history stays unless it is to be deleted."""
         if removal.name not in self.known().left_out:
             self._table(removal.name)
         if readers := self.readers(removal.name):
             raise CommandError(
                 "invalid_payload",
-                f"the schedule {readers[0]} reads {removal.name}: change that first",
+                f"the schedule {readers[0]} reads {removal.name}: change the schedule first",
             )
         with self._alone():
             _guarded(lambda: self.files.remove(removal.name))
@@ -152,7 +152,7 @@ class Inventory:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep others from changing a meter between the look at its file and the writing."""
+        """Prevent other changes to a meter between reading its file and writing it."""
         with ExitStack() as stack:
             _guarded(lambda: stack.enter_context(self.files.alone()))
             yield
@@ -160,13 +160,13 @@ class Inventory:
     def _new(self, new: NewMeter) -> Meter:
         known = self.known()
         if new.name in known.names:
-            raise CommandError("already_exists", f"there is a meter {new.name} already")
+            raise CommandError("already_exists", f"a meter {new.name} exists already")
         meter = _meter(new.name, new.table)
         self._refuse_double(meter, known)
         return meter
 
     def _exchanged(self, exchange: MeterExchange) -> tuple[Meter, Table]:
-        """Return the meter with its next device, and the table that is to be its file."""
+        """Return the meter with its new device, and the new content of its file."""
         table = _without(self._table(exchange.name), OF_THE_DEVICE) | exchange.table
         meter = _meter(exchange.name, table)
         self._refuse_double(meter, self.known())
@@ -208,7 +208,7 @@ class Inventory:
             same = (other.device_id, other.cid) == (meter.device_id, meter.cid)
             if same and other.name != meter.name:
                 raise CommandError(
-                    "already_exists", f"the device is the meter {other.name} already"
+                    "already_exists", f"this device is already the meter {other.name}"
                 )
 
 
@@ -222,7 +222,7 @@ def _guarded(work: Callable[[], Result]) -> Result:
         raise CommandError("invalid_payload", str(error)) from error
 
 
-# What belongs to the device, not to the place that it measures.
+# Settings of the device, not of the place that it measures.
 OF_THE_DEVICE = frozenset(
     {
         "device_id",
@@ -244,7 +244,7 @@ def _without(table: Table, keys: Collection[str]) -> Table:
 
 
 def _meter(name: str, table: Mapping[str, Any]) -> Meter:
-    """Return the meter that a table describes. Raises CommandError."""
+    """Return the meter described by a table. Raises CommandError."""
     try:
         meter = Meter.model_validate({**table, "name": name})
     except ValidationError as error:

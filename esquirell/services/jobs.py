@@ -1,4 +1,4 @@
-"""Jobs: recorded in the database, done by a worker, ended in the record."""
+"""Jobs: recorded in the database, carried out by a worker, with the result in the record."""
 
 import time
 import uuid
@@ -18,31 +18,31 @@ from esquirell.services.schedule_ports import CommandLog, TaskSender
 
 EXPIRES_S = 60
 LOOK_EVERY_S = 0.05
-# After a few seconds a slightly longer wait for the end does not matter.
+# After a few seconds a slightly later answer does not matter.
 LOOK_SELDOM_AFTER_S = 10.0
 LOOK_SELDOM_S = 0.5
 ASK_EVERY_S = 2.0
-# A task that no worker holds may just have been taken, or Redis may just have been emptied.
+# A task without a worker may just have been taken, or Redis may just have been emptied.
 DOUBT = timedelta(seconds=30)
 REPEATS_WITHIN = timedelta(minutes=5)
 KEEP = timedelta(days=90)
 PRUNE_EVERY = timedelta(hours=1)
 NEVER = datetime.min.replace(tzinfo=UTC)
-# A client that sends without end fills no disk: of so many the oldest go, looked at after so many.
+# A limit for clients that send without end: beyond it the oldest go, checked after so many.
 KEEP_MOST = 10_000
 PRUNE_AFTER = 1000
 
 # After this time a task is held by a worker, has ended or was lost.
 LOST_AFTER = timedelta(minutes=2)
-LOST = "the task was accepted and then lost: no worker took it, or the worker ended"
-NOT_TAKEN = f"no worker took the task within {EXPIRES_S} s: is one running?"
-GONE = "the worker that had the task is gone: its log says why"
+LOST = "the task was lost after it was accepted: no worker took it, or its worker ended"
+NOT_TAKEN = f"no worker took the task within {EXPIRES_S} s: check that one is running"
+GONE = "the worker that had the task is gone: see its log"
 
 OnWait = Callable[[HeldTask | None], None]
 
 
 class Jobs:
-    """Hands work to a worker and follows it by its record."""
+    """Sends work to a worker and follows its record."""
 
     def __init__(
         self,
@@ -66,9 +66,9 @@ class Jobs:
     def open(self, request: Request, command: Change[Any] | Job[Any]) -> tuple[CommandRecord, bool]:
         """Record a command before anything is done; return whether it repeats an earlier one.
 
-        The same command with the same transaction and payload within five minutes is a repeat:
-        then the earlier record is returned. Raises UnavailableError, and CommandError
-        (`invalid_payload`) when the same transaction came with another payload.
+        The same command with the same transaction and payload within five minutes is a repeat; then
+        the earlier record is returned. Raises UnavailableError, and CommandError
+        (`invalid_payload`) if the transaction was used with another payload.
         """
         now = self._clock()
         record = _record(request, command.secrets, now)
@@ -80,9 +80,9 @@ class Jobs:
         if earlier.request != record.request:
             raise CommandError(
                 "invalid_payload",
-                "this transaction came with another payload before; use a new one",
+                "this transaction was used with another payload before: use a new one",
             )
-        # A change without an end was cut off, by a power cut for example: it is done now.
+        # A change without a result was interrupted, for example by a power cut: it is done now.
         return earlier, earlier.answer is not None or isinstance(command, Job)
 
     def send(self, command_id: str, work: Work) -> None:
@@ -90,14 +90,14 @@ class Jobs:
         self._sender.send(work.task, work.kwargs, command_id, EXPIRES_S, work.schedule)
 
     def end(self, command_id: str, answer: Answer, *, answered: bool) -> None:
-        """Write the end of a command into its record; `answered` if it is answered at once.
+        """Record the result of a command; `answered` if it has been answered.
 
         Raises UnavailableError.
         """
         self._log.finish(command_id, self._clock(), answer, answered=answered)
 
     def finished(self, command_id: str, answer: Answer, outcome: object) -> None:
-        """Write the end of a task and its outcome, in the shape that its command promises.
+        """Record the result of a task in the shape that its command promises.
 
         Raises UnavailableError.
         """
@@ -107,7 +107,7 @@ class Jobs:
             self.end(command_id, replace(answer, data=data), answered=False)
 
     def tidy(self) -> None:
-        """End the jobs whose tasks were lost, and forget old commands. Raises UnavailableError."""
+        """End the jobs whose tasks were lost, and remove old commands. Raises UnavailableError."""
         now = self._clock()
         self._prune(now)
         unended = self._log.unended(now - LOST_AFTER)
@@ -116,23 +116,23 @@ class Jobs:
         for record in missing:
             if now - self._missing[record.id] >= DOUBT:
                 lost = Answer("error", {"task_id": record.id}, LOST, "timeout")
-                # A change was answered at once, or no sender waits any more.
+                # A change was answered at once, or its sender has stopped waiting.
                 is_job = isinstance(COMMANDS.get(record.command), Job)
                 self.end(record.id, lost, answered=not is_job)
 
     def unanswered(self) -> list[CommandRecord]:
-        """Return the jobs whose end was not answered, ended or not. Raises UnavailableError."""
+        """Return the jobs without a final answer, ended or not. Raises UnavailableError."""
         return self._log.unanswered()
 
     def answered(self, command_id: str) -> None:
-        """Record that the end of a job was answered. Raises UnavailableError."""
+        """Record that a job was finally answered. Raises UnavailableError."""
         self._log.mark_answered(command_id)
 
     def wait(self, command_id: str, on_wait: OnWait = lambda _: None) -> Answer:
-        """Wait for the end of a job, however long it runs, and return it from its record.
+        """Wait for the result of a job, however long it runs, and return it from its record.
 
-        `on_wait` is called every few seconds with the holder of the task. Raises CommandError
-        (`timeout`) when no worker took it or the worker is gone, and UnavailableError.
+        `on_wait` is called every few seconds with the task's holder. Raises CommandError
+        (`timeout`) if no worker took it or the worker is gone, and UnavailableError.
         """
         search = Search(self._held, command_id)
         began = asked = time.monotonic()
@@ -149,7 +149,7 @@ class Jobs:
     def _prune(self, now: datetime) -> None:
         flooded = self._recorded >= PRUNE_AFTER
         if flooded or self._pruned_at is None or abs(now - self._pruned_at) > PRUNE_EVERY:
-            # By a clock that is wrong nothing is old.
+            # By a wrong clock nothing is old.
             before = now - self._keep if self._is_right(now) else NEVER
             self._log.prune(before, KEEP_MOST)
             self._pruned_at, self._recorded = now, 0
@@ -172,7 +172,7 @@ class Search:
         try:
             found = self._held.find(self._task_id)
         except UnavailableError:
-            # Nobody can say so now; the end will be in the record all the same.
+            # Redis can't tell now; the result will still be recorded.
             self._known_at = self._clock()
             return None
         if found:

@@ -1,4 +1,4 @@
-"""Judges readings by what is remembered of their meter."""
+"""Judges readings by the ledger of their meter."""
 
 import hashlib
 import logging
@@ -22,8 +22,8 @@ from esquirell.services.timekeeping import Newest, Timekeeper
 
 log = logging.getLogger(__name__)
 
-# How long ago the last reading was is not known while the clock is wrong: for a counter it may
-# have been long, and nothing is estimated for that time.
+# While the clock is wrong the time since the last reading is unknown: for a counter it may have
+# been long, and nothing is estimated for that time.
 _UNKNOWN = timedelta(days=3)
 # The ledger names of this many devices are cached.
 _METERS = 2048
@@ -34,10 +34,10 @@ def _no_reading() -> None:
 
 
 class Ledgers:
-    """Keeps the ledgers of the meters: those stored, and those that go on from them here.
+    """Keeps the ledgers of the meters: the stored ones, and how they continue in this process.
 
-    A ledger is stored together with the reading that it follows from, so that neither is there
-    without the other; another process that polls the meter next goes on from there.
+    A ledger is stored together with the reading that it results from, so that neither exists
+    without the other; another process that polls the meter next continues from there.
     """
 
     def __init__(
@@ -51,23 +51,23 @@ class Ledgers:
         self._newest = newest
         self._lock = threading.Lock()
         self._known: dict[str, Ledger | None] = {}
-        # What follows from readings without a time, and the machine's time then: for as long.
+        # Ledgers that result from readings without a time, with the machine's time then.
         self._provisional: dict[str, tuple[Ledger, float]] = {}
-        # What meters added while the database could not be asked.
+        # What meters added while the database was unreachable.
         self._unbooked: dict[str, Mapping[str, float]] = {}
         self._writer = uuid.uuid4().hex
         self._failure = ""
         self._damaged: set[str] = set()
 
     def prepare(self, meters: Collection[str]) -> bool:
-        """Look up what is stored of `meters`, as another process may have polled them.
+        """Look up the stored ledgers of `meters`, as another process may have polled them.
 
-        Returns whether that could be done; a meter whose ledger is damaged is left out.
+        Returns whether that succeeded; a meter whose ledger is damaged is left out.
         """
         return self._take_up(meters, lambda: self._store.ledgers(meters))
 
     def begin(self, meters: Collection[str]) -> Callable[[], bool]:
-        """Begin to `prepare` meters that are asked meanwhile; return what waits for that.
+        """Begin to `prepare` meters while they are read; return a function that waits for it.
 
         New meters are prepared at once: a report may come before the answer.
         """
@@ -100,7 +100,7 @@ class Ledgers:
         return True
 
     def forget(self, meters: Iterable[str]) -> None:
-        """Forget the ledgers of meters: what is stored of one of the same name counts, if any."""
+        """Forget the ledgers of meters: for a later meter of that name only stored data count."""
         with self._lock:
             for name in meters:
                 self._known.pop(name, None)
@@ -108,20 +108,18 @@ class Ledgers:
                 self._unbooked.pop(name, None)
 
     def unknown(self, meters: Collection[str]) -> set[str]:
-        """Return the meters of which nothing was looked up so far."""
+        """Return the meters whose ledgers were not looked up so far."""
         with self._lock:
             return {name for name in meters if name not in self._known}
 
     def judge(
         self, reading: Reading, meter: Meter, keys: Collection[str], adds: Collection[str] = ()
     ) -> Reading:
-        """Return what is believed of a reading; `keys` are all that the meter may send.
+        """Judge a reading; `keys` are all that the meter may send.
 
-        `adds` are the counters that it adds to by its reports.
-
-        While the database could never be asked the counters are held back: without their
-        offsets they would seem to jump. While the clock is doubted the reading is judged as far
-        as that can be done without a time, and once more when it is known.
+        `adds` are the counters that it adds to by its reports. Until the ledgers were looked up
+        once, counters are held back: without their offsets they would seem to jump. While the clock
+        is doubted the reading is judged as far as possible without a time, and again later.
         """
         source = source_of(meter.device_id, meter.invert)
         instrument = Instrument(source, keys, meter.invert, adds)
@@ -131,7 +129,7 @@ class Ledgers:
             return self._judge(reading, instrument)
 
     def judge_dated(self, reading: Reading) -> Reading:
-        """Return what is believed of a reading that waited for its time."""
+        """Judge a reading whose time was found."""
         assert reading.undated is not None  # noqa: S101 - for the type checker
         with self._lock:
             return self._judge(replace(reading, undated=None), reading.undated.instrument)
@@ -173,7 +171,7 @@ class Ledgers:
 
 
 def _newer(known: Ledger | None, stored: Ledger | None) -> Ledger | None:
-    """Choose the ledger to continue from: the stored one if another process has changed it."""
+    """Return the ledger to continue from: the stored one if another process has changed it."""
     if stored is None:
         return known
     base = known if known is not None and known.knows(stored) else stored
@@ -182,6 +180,6 @@ def _newer(known: Ledger | None, stored: Ledger | None) -> Ledger | None:
 
 @lru_cache(_METERS)
 def source_of(device_id: str, invert: Invert) -> str:
-    """Name the device whose counters these are; turned round it is another one."""
+    """Return the name of the device whose counters these are; inverted it is another one."""
     text = f"{device_id} {invert}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]

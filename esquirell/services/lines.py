@@ -1,4 +1,4 @@
-"""The meters of this worker: it holds their connections, receives their reports, polls them."""
+"""The share of meters that this worker reads: it holds their lines and receives their reports."""
 
 import logging
 import math
@@ -13,17 +13,17 @@ from esquirell.domain.raw_datapoints import Question
 
 log = logging.getLogger(__name__)
 
-# How often to look when there are other workers, and when there is none.
+# How often to look, with and without other workers.
 SHARED_TURN_S = 1.0
 ALONE_TURN_S = 5.0
-# What has no owner may have one that has not said so yet: it was alone, or Redis was emptied.
+# An owner may not have registered yet: it was alone, or Redis was emptied.
 GRACE_S = ALONE_TURN_S + 2.0
 # A worker that joins gets its share within this time, a few meters at a time.
 HAND_OVER_S = 30.0
 
 
 class Owners(Protocol):
-    """Knows which worker owns each meter of a queue. All methods raise UnavailableError."""
+    """Tracks which worker owns each meter of a queue. All methods raise UnavailableError."""
 
     instance: str
 
@@ -47,15 +47,15 @@ class Owners(Protocol):
 
 
 def may_be_held(meter: Meter) -> bool:
-    """Whether a line to a meter is ever held: not through the cloud, nor if a user forbids it."""
+    """Whether a line to a meter may be held: not through the cloud, nor if the user forbids it."""
     return meter.enabled and meter.push is not False and meter.transport == "local"
 
 
 class Share:
     """This worker's share of the meters of one queue.
 
-    Alone, it has all. Of several workers each has about the same number, and keeps what it has
-    for as long as that is so. While Redis is unreachable everything stays as it is.
+    A single worker has all. Several have about the same number each, and keep what they have as
+    long as that is so. While Redis is unreachable everything stays as it is.
     """
 
     def __init__(self, queue: str, owners: Owners, clock: Callable[[], float]) -> None:
@@ -81,13 +81,13 @@ class Share:
         try:
             self._update(set(names), close)
         except UnavailableError as error:
-            log.debug("the owners of meters are not known: %s", error)
+            log.debug("the owners of meters are unknown: %s", error)
             self.mine = self.mine & set(names) or set(names) - self.of.keys()
 
     def _update(self, names: set[str], close: Callable[[], None]) -> None:
         now, self.members = self._clock(), self._owners.join(self.queue)
         self._others_at = now if self.shared else self._others_at
-        # Others that are not there may just not have said so again, after Redis was emptied.
+        # Missing workers may not have registered again yet, after Redis was emptied.
         if now - self._others_at >= GRACE_S:
             self.mine, self.of = names, {}
             return
@@ -104,7 +104,7 @@ class Share:
         self.mine = {name for name in names if self.of.get(name) == self._owners.instance}
 
     def _hand_over(self, names: set[str], fair: int, close: Callable[[], None]) -> None:
-        """Return some of too many meters to the worker that has the fewest."""
+        """Hand surplus meters to the worker with the fewest."""
         has = Counter(dict.fromkeys(self.members, 0))
         has.update(owner for name, owner in self.of.items() if owner in has and name in names)
         worker, fewest = has.most_common()[-1]
@@ -136,9 +136,9 @@ class Share:
 
 
 class Lines:
-    """Has the lines of this worker's meters held, and follows changes of the configuration.
+    """Keeps the lines of this worker's meters open, and follows the configuration.
 
-    `queues` are those of meters that it serves, "" for those without one.
+    `queues` are the queues that it serves, "" for meters without one.
     """
 
     elsewhere = False
@@ -187,7 +187,7 @@ class Lines:
         return owner if owner in members else members[0]
 
     def _other(self, meter: Meter, share: Share) -> str | None:
-        """Return the owner, or for a meter without one another worker: it may hold the line."""
+        """Return the owner, or another worker for a meter without one: it may hold the line."""
         others = [member for member in share.members if member != self._owners.instance]
         owner = share.of.get(meter.name)
         return owner if owner in others else next(iter(others), None)
@@ -201,7 +201,7 @@ class Lines:
         return min(others, default=None)
 
     def run_once(self) -> float:
-        """Hold the lines that are due to be held; return the seconds until the next round."""
+        """Open the lines that are due to be held; return the seconds until the next round."""
         meters = [meter for meter in self._meters() if meter.enabled]
         for queue, share in self._shares.items():
             names = [meter.name for meter in meters if meter.queue == queue]
@@ -215,7 +215,7 @@ class Lines:
             try:
                 share.leave()
             except UnavailableError as error:
-                log.debug("the lines run out by themselves: %s", error)
+                log.debug("the leases expire by themselves: %s", error)
 
     def _hold_mine(self, meters: Sequence[Meter]) -> None:
         held = [meter for meter in meters if self.is_mine(meter) and may_be_held(meter)]

@@ -1,4 +1,4 @@
-"""Ports with a stopwatch: they do what the real ones do, and note how long it took."""
+"""Ports that measure: they call the real ones and record how long it took."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -10,7 +10,7 @@ from esquirell.services.ports import Measures, ReadingStore, Transport
 
 
 class MeasuredTransport:
-    """Asks meters, and counts each poll with its outcome and its seconds."""
+    """Reads meters, and counts each poll with its outcome and duration."""
 
     def __init__(self, transport: Transport, measures: Measures) -> None:
         self._transport = transport
@@ -21,7 +21,7 @@ class MeasuredTransport:
         questions: Sequence[Question],
         answered: Callable[[Question, RawDatapoints | EsquirellError], None],
     ) -> None:
-        """Ask as the transport behind does."""
+        """Read as the wrapped transport does."""
         began = time.monotonic()
 
         def note(question: Question, answer: RawDatapoints | EsquirellError) -> None:
@@ -37,14 +37,14 @@ class MeasuredTransport:
 
 
 class MeasuredStore:
-    """Stores readings, and notes how many and how long each transaction took."""
+    """Stores readings, and records the size and duration of each transaction."""
 
     def __init__(self, store: ReadingStore, measures: Measures) -> None:
         self._store = store
         self._measures = measures
 
     def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
-        """Store as the store behind does. Raises UnavailableError."""
+        """Store as the wrapped store does. Raises UnavailableError."""
         began = time.monotonic()
         self._store.add(readings, statuses)
         self._measures.stored(len(readings), time.monotonic() - began)
@@ -62,5 +62,5 @@ class MeasuredStore:
         return self._store.statuses()
 
     def try_out(self) -> None:
-        """Write a row and take it back. Raises UnavailableError."""
+        """Write a row and roll it back. Raises UnavailableError."""
         self._store.try_out()

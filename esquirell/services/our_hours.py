@@ -1,4 +1,4 @@
-"""Our hours of the sensors that Home Assistant has, in its own terms."""
+"""Our hours for the sensors in Home Assistant, in its own terms."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
@@ -20,12 +20,12 @@ from esquirell.services.costs import CostQuery, Costs
 from esquirell.services.history import PeriodHistory, ReadingHistory
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-# The sensors of what a meter costs, and when each starts again.
+# The cost sensors of a meter, and when each restarts.
 COST_PERIODS: Mapping[str, Resolution] = {"cost_today": "day", "cost_this_month": "month"}
 
 
 class OurHours:
-    """Builds what a plan has to know of our hours; of those before `until` only."""
+    """Builds our side of a plan from our hours, only those before `until`."""
 
     def __init__(
         self, periods: PeriodHistory, readings: ReadingHistory, costs: Costs, calendar: Calendar
@@ -38,7 +38,7 @@ class OurHours:
     def averages(
         self, meter: str, key: str, until: datetime
     ) -> tuple[Mapping[datetime, Average], set[datetime]]:
-        """Return the hours of a quantity that was measured, and those that are estimated."""
+        """Return the measured hours of a quantity, and the estimated ones."""
         least, mean, greatest = names_of(key)
         found: dict[datetime, Average] = {}
         estimated = set()
@@ -51,7 +51,7 @@ class OurHours:
         return found, estimated
 
     def energy(self, meter: str, key: str, until: datetime) -> OurCounter:
-        """Return the hours of a counter of energy."""
+        """Return the hours of an energy counter."""
         amounts: dict[datetime, float] = {}
         estimated = set()
         for hour in self._hours(meter, [key], until):
@@ -108,8 +108,8 @@ class OurHours:
         for hour in self._periods.query([meter], wanted):
             if hour.start != whole_hour(hour.start):
                 raise ConfigError(
-                    f"timezone: the hours of {self._calendar.zone} do not begin with those of UTC, "
-                    "which are all that Home Assistant keeps: they can't be compared"
+                    f"timezone: the hours of {self._calendar.zone} do not start on UTC's full "
+                    "hours, the only ones in Home Assistant: they can't be compared"
                 )
             yield hour
 
@@ -117,22 +117,22 @@ class OurHours:
 def cost_booked(earlier: Row, later: Row) -> float:
     """Return what Home Assistant adds to the sum of a cost between two rows.
 
-    When the cost started again it only knows what was spent since.
+    If the cost was reset in between, that is what was spent since.
     """
     begun = earlier.last_reset == later.last_reset
     return (later.state or 0.0) - ((earlier.state or 0.0) if begun else 0.0)
 
 
 def is_estimated(hour: Statistic) -> bool:
-    """Return whether energy of a gap was spread over an hour, or nothing of it was measured."""
+    """Return whether energy of a gap was distributed over an hour, or none was measured."""
     return hour.estimated or hour.readings == 0
 
 
 def is_cost(key: str) -> bool:
-    """Return whether a sensor shows a cost, and not a quantity."""
+    """Return whether a sensor is a cost instead of a quantity."""
     return key in COST_PERIODS
 
 
 def is_counter(key: str) -> bool:
-    """Return whether a sensor counts."""
+    """Return whether a sensor is a counter."""
     return is_cost(key) or is_energy(key)

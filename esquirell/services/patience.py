@@ -1,4 +1,4 @@
-"""Limited waits for what may hang: a frozen server, a disk that does not come back."""
+"""Limited waiting for calls that may hang: a frozen server, a failing disk."""
 
 import os
 import queue
@@ -12,22 +12,22 @@ from esquirell.domain.errors import UnavailableError
 from esquirell.domain.reading import Ledger, MeterStatus, Reading
 from esquirell.services.ports import ReadingStore
 
-# Longer than a slow card takes to write, shorter than anybody minds that a reading is late.
+# Longer than a slow card takes to write, and short enough for a late reading.
 PATIENCE_S = 2.0
-# To find out whether a database works again, in a thread that has nothing else to do.
+# For testing whether a database works again, in a thread that has nothing else to do.
 TRIAL_S = 30.0
 
 Outcome = TypeVar("Outcome")
 
 
 class StalledError(UnavailableError):
-    """Go on without it: what was asked for may still happen later."""
+    """A call is taking too long; it may still succeed later."""
 
 
 class Lane:
-    """Runs pieces of work one after the other in its own thread, so that callers need not wait.
+    """Runs work in order in its own thread, so that callers need not wait for it to end.
 
-    A wait in the kernel can't be ended from outside, but its caller can go on.
+    Waiting in the kernel can't be interrupted from outside, but the caller can go on.
     """
 
     def __init__(self, name: str, patience_s: float = PATIENCE_S) -> None:
@@ -39,18 +39,18 @@ class Lane:
         self._began = 0.0
 
     def run(self, work: Callable[[], Outcome], patience_s: float | None = None) -> Outcome:
-        """Do some work and return what it returns, or raise what it raises.
+        """Run work and return its result, or raise its error.
 
-        Raises StalledError when it takes longer than `patience_s` seconds, by default those of the
-        lane, and at once while earlier work does: work that has begun is done to its end. Raises it
-        as well when no thread can be started.
+        Raises StalledError when it takes longer than `patience_s` seconds, by default the lane's,
+        and at once while earlier work does: work that has begun is never interrupted. Also raises
+        it when no thread can be started.
         """
         return self.start(work, patience_s)()
 
     def start(
         self, work: Callable[[], Outcome], patience_s: float | None = None
     ) -> Callable[[], Outcome]:
-        """Begin some work; return what waits for it, which returns or raises what `run` does."""
+        """Begin work; return a function that waits for it, and returns or raises as `run` does."""
         limit_s = self._patience_s if patience_s is None else patience_s
         if self.stalled_s() > limit_s:
             raise self._stalled()
@@ -68,9 +68,9 @@ class Lane:
         return wait
 
     def stalled_s(self) -> float:
-        """Return for how many seconds the present work has been going on; 0 without any."""
+        """Return for how many seconds the current work has been running; 0 if there is none."""
         began = self._began
-        # What a parent process was at when it was forked goes on there alone.
+        # After a fork the parent's work continues only there.
         is_ours = began and self._pid == os.getpid()
         return time.monotonic() - began if is_ours else 0.0
 
@@ -79,14 +79,14 @@ class Lane:
         return StalledError(f"{self._name} has not answered for {waited_s:.0f} s")
 
     def _queue(self) -> "queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]]":
-        """Return where work goes; a process that was forked needs a thread of its own."""
+        """Return the queue of work; a forked process starts a thread of its own."""
         with self._lock:
             if self._pid != os.getpid():
                 self._began, self._work = 0.0, queue.SimpleQueue()
                 try:
                     threading.Thread(target=self._run, name=self._name, daemon=True).start()
                 except RuntimeError as error:
-                    # The system has no thread left; the next use tries again.
+                    # The system is out of threads; the next use tries again.
                     raise StalledError(f"{self._name} can't be used: {error}") from error
                 self._pid = os.getpid()
             return self._work
@@ -106,14 +106,14 @@ class Lane:
             else:
                 self._began = 0.0
                 future.set_result(outcome)
-            # Nothing read may stay in memory until there is something else to do.
+            # Free the result now, not when the next work comes.
             del future, work
 
 
 class PatientStore:
-    """A store of readings that blocks no caller; reads do not wait for writes.
+    """A store of readings that never blocks its callers; reads do not wait for writes.
 
-    What raised StalledError may have been stored all the same; storing it again is harmless.
+    Writing that raised StalledError may still have succeeded; repeating it is harmless.
     """
 
     def __init__(self, store: ReadingStore, patience_s: float = PATIENCE_S) -> None:
@@ -130,7 +130,7 @@ class PatientStore:
         return self.look_up(names)()
 
     def look_up(self, names: Collection[str]) -> Callable[[], dict[str, Ledger]]:
-        """Begin to look up ledgers; return what waits for them. Both raise UnavailableError."""
+        """Begin to look up ledgers; return a function that waits. Both raise UnavailableError."""
         return self._reading.start(lambda: self._store.ledgers(names))
 
     def statuses(self) -> dict[str, MeterStatus]:
@@ -138,5 +138,5 @@ class PatientStore:
         return self._reading.run(self._store.statuses)
 
     def try_out(self) -> None:
-        """Write a row and take it back. Raises UnavailableError that says why it can't be."""
+        """Write a row and roll it back. Raises UnavailableError with the reason if that fails."""
         self._writing.run(self._store.try_out, TRIAL_S)

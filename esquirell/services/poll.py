@@ -1,4 +1,4 @@
-"""One way through: ask the meters, decode, judge, store, publish."""
+"""A poll: read the meters, decode, judge, store and publish."""
 
 import logging
 import threading
@@ -23,12 +23,12 @@ from esquirell.services.reads import InFlightReads, Intake
 
 log = logging.getLogger(__name__)
 
-STOPPING = UnavailableError("the service is being stopped")
+STOPPING = UnavailableError("the service is stopping")
 POLL_LIMIT_S = 30.0
 GRACE_S = 3.0
 USUAL_INTERVAL_S = 60.0
 _MOST_NAMED = 10
-# Without a further reading a value holds for three intervals, and for a minute at least.
+# Without another reading a value holds for three intervals, and for at least a minute.
 INTERVALS_HELD = 3
 LEAST_HOLD_S = 60.0
 _INTERVAL_KNOWN = timedelta(minutes=1)
@@ -36,7 +36,7 @@ _INTERVAL_KNOWN = timedelta(minutes=1)
 
 @record
 class PollOptions:
-    """How to poll: `join` waits for a read that is under way, `forced` ignores a cool-down.
+    """How to poll: `join` waits for a read in progress, `forced` ignores a cool-down.
 
     A read that began less than `shared_s` seconds ago counts for this poll as well.
     """
@@ -87,11 +87,10 @@ class Poller:
         options: PollOptions = SCHEDULED,
         check_cancelled: CheckCancelled = lambda: None,
     ) -> dict[str, Outcome]:
-        """Read `meters`, store and publish each reading as it comes; return what came of each.
+        """Read `meters`, store and publish each reading as it arrives; return their outcomes.
 
-        A meter that is being read already is left out, unless the options say to join. Raises
-        what `check_cancelled` raises: the readings that came before are stored, later ones are
-        not.
+        Meters that are already being read are skipped, unless the options say to join. Raises the
+        error of `check_cancelled`: readings that came before are stored, later ones are not.
         """
         if self._stopping.is_set():
             return dict.fromkeys((meter.name for meter in meters), Outcome(error=STOPPING))
@@ -100,7 +99,7 @@ class Poller:
         questions, outcomes = self._ask_for(meters, options)
         batches = self.reads.start(questions, join=options.join, shared_s=options.shared_s)
         for batch in batches.take(POLL_LIMIT_S, check_cancelled, prepared):
-            # The failure of a read that others share is counted by the poll that started it.
+            # The failure of a shared read is counted by the poll that started it.
             counted = {
                 meter: outcome
                 for meter, outcome in batch.items()
@@ -114,7 +113,7 @@ class Poller:
         return outcomes
 
     def question(self, meter: Meter) -> Question:
-        """Return what to ask of a meter, as far as its profile is known. Raises ConfigError."""
+        """Return the question for a meter, as far as its profile is known. Raises ConfigError."""
         profile = self._profiles.of(meter)
         known, question = self._questions.get(meter.name, (None, None))
         if question is None or known is not profile or question.meter is not meter:
@@ -132,7 +131,7 @@ class Poller:
 
     @property
     def waiting(self) -> int:
-        """Count the readings that wait for the database."""
+        """Return how many readings wait for the database."""
         return self.delivery.saver.waiting
 
     def keys_of(self, meter: Meter) -> tuple[str, ...]:
@@ -141,7 +140,7 @@ class Poller:
         return tuple(dict.fromkeys([*seen, *self._profiles.of(meter).keys]))
 
     def forget(self, meters: Sequence[str]) -> None:
-        """Forget meters that are configured no more; what was stored of them stays."""
+        """Forget meters that are no longer configured; their stored data stays."""
         self.ledgers.forget(meters)
         self.delivery.forget(meters)
         for name in meters:
@@ -149,20 +148,20 @@ class Poller:
             self._holds.pop(name, None)
 
     def stop(self) -> None:
-        """Start no further read; those under way get a moment, then their lines are closed."""
+        """Start no more reads; those in progress get a moment, then their lines are closed."""
         self._stopping.set()
         cut = threading.Timer(GRACE_S, self._transport.close)
         cut.daemon = True
         cut.start()
 
     def close(self) -> None:
-        """Close all lines and try a last time to store what waits for the database."""
+        """Close all lines and try once more to store what waits for the database."""
         self._transport.close()
         self.store_waiting()
         self.delivery.saver.report_lost()
 
     def store_waiting(self) -> None:
-        """Store what waits for the database, also from before this process."""
+        """Store readings that wait for the database, including those of earlier processes."""
         if self.delivery.saver.waiting:
             self.delivery.saver.save((), {})
 
@@ -207,9 +206,9 @@ class Poller:
         return self.ledgers.judge(reading, meter, profile.keys, _adds(meter, profile))
 
     def _holds_s(self, meter: str, moment: datetime) -> int:
-        """Return for how long (s) the values of a meter hold: three of its intervals."""
+        """Return how long (s) the values of a meter hold: three of its intervals."""
         until, holds_s = self._holds.get(meter, (moment, 0))
-        # Schedules change seldom, and to go through them costs as much as to decode.
+        # Schedules rarely change, and going through them costs as much as decoding.
         if not moment < until <= moment + _INTERVAL_KNOWN:
             holds_s = int(max(LEAST_HOLD_S, INTERVALS_HELD * self._interval_s(meter)))
             self._holds[meter] = moment + _INTERVAL_KNOWN, holds_s
@@ -230,9 +229,9 @@ class Poller:
         return {name: _stored(outcome, error) for name, outcome in outcomes.items()}
 
     def _counts(self, meter: Meter) -> bool:
-        """Whether a failure says something about a meter.
+        """Whether a failure counts for a meter.
 
-        Not if the read was cut off because this process ends, nor if the meter reports by itself.
+        Not if the read was cancelled because this process ends, nor if the meter reports by itself.
         """
         reported = self.delivery.reported.get(meter.name)
         pace_s = timedelta(seconds=self._interval_s(meter.name))
@@ -241,7 +240,7 @@ class Poller:
 
 
 _LATE = MeterUnreachableError("no_data", f"the read did not end within {POLL_LIMIT_S:.0f} s")
-_PARTIAL = "the meter did not answer the question; these are values that it reported by itself"
+_PARTIAL = "the meter did not answer the query; these are values that it reported by itself"
 
 
 def _question(meter: Meter, profile: Profile) -> Question:
@@ -256,9 +255,9 @@ def _question(meter: Meter, profile: Profile) -> Question:
 
 
 def _adds(meter: Meter, profile: Profile) -> tuple[str, ...]:
-    """Return the counters that a meter adds to by reports, if those are listened to.
+    """Return the counters that a meter adds to by reports, if those are received.
 
-    Which side an inverted meter counts its increments on is not known.
+    For an inverted meter it is unknown which direction its increments count.
     """
     if not profile.increments or not may_be_held(meter) or meter.invert:
         return ()
@@ -268,7 +267,7 @@ def _adds(meter: Meter, profile: Profile) -> tuple[str, ...]:
 def _nothing_measured(meter: Meter, heard: RawDatapoints) -> str:
     names = ", ".join(sorted(heard.values)[:_MOST_NAMED])
     return (
-        f"{meter.name} answers, but with nothing that is known to measure (DPs {names}): "
+        f"{meter.name} answers, but with no known measurement (DPs {names}): "
         f"set its product_id, mapping_file or profile; esquirell meters capture {meter.name} "
         "shows what it sends"
     )

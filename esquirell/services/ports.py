@@ -1,6 +1,6 @@
-"""Ports: what the services need from the outside, in the words of the domain."""
+"""Ports: what the services need from outside, in terms of the domain."""
 
-# Ports are types only: importing one must not load the types that the others use.
+# Ports are only types: importing one must not load the types of the others.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,17 +21,16 @@ if TYPE_CHECKING:
 
 
 class Transport(Protocol):
-    """Asks meters for their raw datapoints."""
+    """Reads the raw datapoints of meters."""
 
     def ask(
         self,
         questions: Sequence[Question],
         answered: Callable[[Question, RawDatapoints | EsquirellError], None],
     ) -> None:
-        """Ask several meters side by side; `answered` gets each answer, in any thread.
+        """Read several meters in parallel; `answered` gets each answer, in any thread.
 
-        An error is a MeterUnreachableError or MeterRejectedError, unless something unexpected
-        happened.
+        An error is a MeterUnreachableError or MeterRejectedError, unless it is an unexpected one.
         """
 
     def close(self) -> None:
@@ -39,7 +38,7 @@ class Transport(Protocol):
 
 
 class Profiles(Protocol):
-    """Knows what the datapoints of a meter mean."""
+    """Knows the meaning of each meter's datapoints."""
 
     def of(self, meter: Meter) -> Profile:
         """Return the profile of a meter, as far as it is known yet. Raises ConfigError."""
@@ -49,12 +48,12 @@ class Profiles(Protocol):
 
 
 class ReadingStore(Protocol):
-    """Keeps readings and how the meters are doing."""
+    """Stores readings and the status of the meters."""
 
     def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
-        """Store readings and changed statuses in one transaction; storing twice is harmless.
+        """Store readings and changed statuses in one transaction; doing so twice is harmless.
 
-        The newest ledger that comes with a meter's readings is stored in the same transaction.
+        The newest ledger of each meter is stored in the same transaction.
         Raises UnavailableError; then nothing is stored.
         """
 
@@ -97,7 +96,7 @@ class Spool(Protocol):
         """Count the readings that wait, for the database or for the time. Raises SpoolError."""
 
     def oldest(self, limit: int) -> tuple[Sequence[Reading], int]:
-        """Return the readings that wait longest, and a number for `forget`.
+        """Return the readings that have waited longest, and a number for `forget`.
 
         Raises SpoolError.
         """
@@ -110,7 +109,7 @@ class Spool(Protocol):
 
 
 class Measures(Protocol):
-    """Counts and times what is done."""
+    """Counts and times operations."""
 
     def polled(self, meter: str, result: str, seconds: float) -> None:
         """Count a poll: "ok" or the code of its failure, and how long it took."""
@@ -120,7 +119,7 @@ class Measures(Protocol):
 
 
 class Publisher(Protocol):
-    """Publishes what happens; never waits for the broker, and never raises because of it."""
+    """Publishes readings, statuses and events; never waits for the broker or raises."""
 
     def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
         """Publish a reading in the full shape of `keys`, now or at the end of its period."""
@@ -139,7 +138,7 @@ class Publisher(Protocol):
 
 
 class Backlog(Protocol):
-    """What waits for a worker."""
+    """The tasks waiting for a worker."""
 
     @property
     def length(self) -> int:
@@ -151,14 +150,14 @@ class Backlog(Protocol):
 
 
 class Queues(Protocol):
-    """Looks at what waits for a worker."""
+    """Counts the tasks waiting for a worker."""
 
     def backlog(self) -> Backlog:
         """Count what waits. Raises UnavailableError."""
 
 
 class Presence(Protocol):
-    """Knows which roles and processes are alive."""
+    """Tracks which roles and processes are alive."""
 
     def probe(self) -> None:
         """Try what the roles need of Redis. Raises UnavailableError with its own words."""
@@ -171,17 +170,17 @@ class Presence(Protocol):
 
 
 class HeldTasks(Protocol):
-    """Knows which tasks workers hold."""
+    """Tracks which tasks workers hold."""
 
     def find(self, task_id: str) -> HeldTask | None:
         """Return the worker that holds a task, None if none reports it. Raises UnavailableError."""
 
 
 class Relay(Protocol):
-    """Lets other workers read meters. Everything raises UnavailableError."""
+    """Has other workers read meters. All methods raise UnavailableError."""
 
     def send(self, worker: str, kind: str, meters: Sequence[str]) -> str:
-        """Have a worker read meters; return the ticket of its answer.
+        """Send a batch to a worker; return the ticket of its answer.
 
         `kind` is `scheduled`, `on_demand`, `trial` or `capture`.
         """
@@ -206,7 +205,7 @@ class Relay(Protocol):
 
 
 class CheckCancelled(Protocol):
-    """Lets work that takes a while end early."""
+    """Lets slow work end early."""
 
     def __call__(self) -> None:
         """Raise what ends the work when it was cancelled."""

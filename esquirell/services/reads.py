@@ -17,12 +17,12 @@ from esquirell.services.ports import CheckCancelled, Transport
 
 log = logging.getLogger(__name__)
 
-# A transaction costs as much as ten readings in it, and no caller waits for a single meter's.
+# A transaction costs as much as ten readings in it, and no caller waits for a single meter.
 GATHER_S = 0.015
-# Of many, those that come meanwhile would take turns at the interpreter with the first ones.
+# With many meters, later answers would compete with the first ones for the interpreter.
 MANY = 30
 GATHER_MANY_S = 0.06
-# Between two looks at whether a poll was cancelled.
+# The interval of checks whether a poll was cancelled.
 LOOK_EVERY_S = 0.5
 
 Understand = Callable[[Meter, RawDatapoints, datetime], Reading]
@@ -30,7 +30,7 @@ Understand = Callable[[Meter, RawDatapoints, datetime], Reading]
 
 @dataclass(eq=False)
 class RawAnswer:
-    """What a meter said at `at`, or why it said nothing; understood on first use."""
+    """A meter's answer at `at`, or the reason why there is none; decoded on first use."""
 
     meter: Meter
     at: datetime
@@ -39,10 +39,10 @@ class RawAnswer:
 
 
 class Intake:
-    """Decodes what meters send in the order of arrival, in whichever thread needs it.
+    """Decodes the messages of meters in order of arrival, in whichever thread needs it.
 
-    A reading is judged by the one before it: an answer must not overtake a later report, nor the
-    other way round.
+    A reading is judged by the one before it: an answer must not overtake a later report, nor vice
+    versa.
     """
 
     def __init__(self, understand: Understand) -> None:
@@ -51,7 +51,7 @@ class Intake:
         self._waiting: deque[RawAnswer] = deque()
 
     def put(self, answer: RawAnswer) -> None:
-        """Take in an answer; this never waits."""
+        """Add an answer; this never waits."""
         self._waiting.append(answer)
 
     def understand(self) -> None:
@@ -68,8 +68,8 @@ class Intake:
             return Outcome(reading=self._understand(answer.meter, answer.heard, answer.at))
         except EsquirellError as error:
             return Outcome(error=error)
-        except Exception as error:  # a fault with one meter must not cost the others
-            log.exception("an answer could not be understood")
+        except Exception as error:  # a fault with one meter must not affect the others
+            log.exception("unexpected error while decoding an answer")
             return Outcome(error=EsquirellError(f"unexpected error: {type(error).__name__}"))
 
 
@@ -79,7 +79,7 @@ def _nothing() -> None:
 
 @dataclass(eq=False)
 class Batches:
-    """The answers that one poll waits for, in batches of those that arrive shortly together.
+    """The answers of one poll, in batches of those that arrive shortly after each other.
 
     `started` are the meters whose reads this poll has started itself.
     """
@@ -92,7 +92,7 @@ class Batches:
     _all: threading.Event = field(default_factory=threading.Event)
 
     def expect(self, meter: str) -> None:
-        """Wait for a meter as well."""
+        """Also wait for a meter."""
         self._pending.add(meter)
 
     def land(self, answer: RawAnswer) -> None:
@@ -109,13 +109,13 @@ class Batches:
         check_cancelled: CheckCancelled,
         prepared: Callable[[], object] = _nothing,
     ) -> Iterator[dict[Meter, Outcome]]:
-        """Return the outcomes, batch by batch, for `limit_s` seconds.
+        """Yield the outcomes, batch by batch, for `limit_s` seconds.
 
-        `prepared` waits for what is needed to understand them. Raises what `check_cancelled`
-        raises, which is called every half second.
+        `prepared` waits for what decoding needs. Raises the error of `check_cancelled`, which is
+        called every half second.
         """
         deadline = time.monotonic() + limit_s
-        # Usually all of a few arrive within that time: waiting for the first alone would wake
+        # A few meters usually all answer within that time: waiting for the first would wake
         # twice.
         if 1 < len(self._pending) < MANY:
             self._all.wait(GATHER_S)
@@ -141,7 +141,7 @@ class Batches:
 
 
 class InFlightReads:
-    """Asks meters side by side, each at most once at a time."""
+    """Reads meters in parallel, each at most once at a time."""
 
     def __init__(self, transport: Transport, intake: Intake, clock: Clock) -> None:
         self._transport = transport
@@ -153,10 +153,10 @@ class InFlightReads:
         self._last: dict[str, tuple[float, RawAnswer]] = {}
 
     def start(self, questions: Sequence[Question], *, join: bool, shared_s: float = 0.0) -> Batches:
-        """Ask those that are not being asked; with `join`, wait for the others as well.
+        """Read those that are not being read; with `join`, wait for the others as well.
 
-        Reads that began less than `shared_s` seconds ago are joined in any case, also when they
-        have ended.
+        Reads that began less than `shared_s` seconds ago are joined in any case, even if they have
+        ended.
         """
         batches = Batches(self._intake)
         asked, ended = [], []
@@ -189,7 +189,7 @@ class InFlightReads:
             return meter in self._waiting
 
     def oldest_s(self) -> float:
-        """Return for how many seconds the oldest read has been under way."""
+        """Return for how many seconds the oldest read has been in progress."""
         with self._lock:
             started = list(self._since.values())
         return time.monotonic() - min(started) if started else 0.0

@@ -1,4 +1,4 @@
-"""Meters that other workers read, as they hold their lines: split, dispatch, reclaim, gather."""
+"""Meters read by other workers, which hold their lines: split, dispatch, reclaim, gather."""
 
 import logging
 import threading
@@ -18,15 +18,15 @@ from esquirell.services.ports import CheckCancelled, Relay
 log = logging.getLogger(__name__)
 
 ANSWER_LIMIT_S = 40.0
-# A worker that is there takes a part at once.
+# A running worker takes a batch at once.
 TAKE_S = 2.0
 IDLE_S = 2.0
 PLACES = 8
-# A meter that was begun this recently is asked for once more: its worker reads it once for both.
+# A meter whose read began this recently is requested again: its worker reads it once for both.
 SHARED_S = 0.5
-# What a process without lines sends: to be split among the workers once more.
+# Sent by a process without lines: to be split among the workers again.
 SPLIT = "split:"
-# What a worker sends of its own share: to be read by another one if it is killed meanwhile.
+# Sent by a worker for its own share: to be read by another one if it is killed meanwhile.
 GUARD = "guard:"
 
 
@@ -59,7 +59,7 @@ class Batch:
 
 @dataclass
 class Split:
-    """How the meters of a poll are read: here, by other workers, or not at all, and why."""
+    """Who reads the meters of a poll: this worker, others, or none and why."""
 
     here: list[Meter]
     others: dict[str, list[Meter]]
@@ -67,7 +67,7 @@ class Split:
 
 
 class OneWorker:
-    """Has one worker read all meters: the parent of a process of its pool, which holds no lines."""
+    """Has one worker read all meters: the parent of a pool process, which holds no lines."""
 
     elsewhere = True
 
@@ -102,7 +102,7 @@ class RemoteReads:
         self._reading: set[str] = set()
 
     def split(self, meters: Sequence[Meter]) -> Split:
-        """Sort meters by the worker that reads them; while Redis is unreachable it is this one."""
+        """Sort meters by the worker that reads them; this one while Redis is unreachable."""
         split = Split([], {}, {})
         for meter in meters:
             try:
@@ -116,10 +116,10 @@ class RemoteReads:
         return split
 
     def dispatch(self, split: Split, kind: str) -> list[Batch]:
-        """Send batches to other workers; what can't be sent is left to this worker, if it can.
+        """Send batches to other workers; this one reads what can't be sent, if it can.
 
-        What a worker is still at since its last scheduled batch is left out of a scheduled poll, as
-        a meter is that is being read: one that hangs takes one place in this worker, not all.
+        Meters still being read since the worker's last scheduled batch are left out of a scheduled
+        poll, like any meter being read: a hanging one takes up one of our places, not all.
         """
         batches = []
         for worker, wanted in split.others.items():
@@ -139,7 +139,7 @@ class RemoteReads:
         return batches
 
     def end(self, batches: Sequence[Batch]) -> None:
-        """Record that no caller waits for batches any more."""
+        """Record that no caller waits for these batches any more."""
         for batch in batches:
             self._forget(batch.meters)
 
@@ -156,7 +156,7 @@ class RemoteReads:
 
     @contextmanager
     def guarded(self, meters: Sequence[Meter], kind: str) -> Iterator[None]:
-        """Let another worker read this worker's meters if this one is killed meanwhile."""
+        """Have another worker read this worker's meters if this one is killed meanwhile."""
         guardian, ticket = self._ownership.other(), uuid.uuid4().hex
         if guardian is None or not meters:
             yield
@@ -176,7 +176,7 @@ class RemoteReads:
                 self._relay.reply(ticket, {"meters": {}})
 
     def reading(self) -> list[str]:
-        """Return the tickets of what this process reads while another one stands by."""
+        """Return the tickets of reads in this process that another worker guards."""
         with self._lock:
             return list(self._reading)
 
@@ -198,8 +198,8 @@ class RemoteReads:
     ) -> tuple[dict[str, Any], dict[Meter, EsquirellError]]:
         """Wait for the answers; return each meter's result, or why it was not read.
 
-        Batches that no worker has begun, or whose worker is gone, are read here. Raises what
-        `check_cancelled` raises.
+        Batches that no worker has begun, or whose worker is gone, are read here. Raises the error
+        of `check_cancelled`.
         """
         answered: dict[str, Any] = {}
         failed: dict[Meter, EsquirellError] = {}
@@ -211,13 +211,13 @@ class RemoteReads:
                 found = self._relay.collect(list(waiting))
                 lost = [batch for batch in waiting.values() if self._is_lost(batch)]
                 if found is not None and found[1].get("code") == "unknown_meter":
-                    # Its configuration is older or newer than this one.
+                    # Its configuration is newer or older than ours.
                     lost.append(waiting[found[0]])
                 elif found is not None:
                     _put(found[1], waiting.pop(found[0]), answered, failed)
                     lost = [batch for batch in lost if batch.ticket in waiting]
             except UnavailableError:
-                # Nobody can answer now: better read twice than not at all.
+                # Redis is unreachable: reading twice is better than not at all.
                 lost = list(waiting.values())
             for batch in lost:
                 waiting.pop(batch.ticket, None)
@@ -241,10 +241,10 @@ class RemoteReads:
 
 
 class Inbox:
-    """Reads what other workers ask for, several batches side by side.
+    """Serves the batches of other workers, several in parallel.
 
-    To stand by while another worker reads takes as long as its poll, and no place of a batch.
-    `reading` names the tickets of other work that goes on here, which is said as well.
+    Guarding another worker takes as long as its poll, and takes up no place of a batch. `reading`
+    returns the tickets of other work in progress here, whose claims are renewed as well.
     """
 
     def __init__(
@@ -272,7 +272,7 @@ class Inbox:
             if part is not None and self._relay.claim(part["ticket"]):
                 self._begin(part)
         except UnavailableError as error:
-            log.debug("no other worker can be heard: %s", error)
+            log.debug("batches can't be received: %s", error)
             return IDLE_S
         return 0.0
 
@@ -288,7 +288,7 @@ class Inbox:
             answer = self._answer(part)
             self._relay.reply(ticket, answer)
         except UnavailableError as error:
-            log.debug("a batch is not answered: %s", error)
+            log.debug("the answer to a batch could not be sent: %s", error)
         finally:
             with self._lock:
                 self._under_way.discard(ticket)
@@ -298,8 +298,8 @@ class Inbox:
             return self._read(part["kind"], part["meters"])
         except EsquirellError as error:
             return {"code": error.code, "error": str(error)}
-        except Exception as error:  # the worker that asked waits for an answer
-            log.exception("a batch could not be read")
+        except Exception as error:  # the other worker waits for an answer
+            log.exception("unexpected error while reading a batch")
             return {"code": "internal", "error": f"unexpected error: {type(error).__name__}"}
 
 
@@ -326,4 +326,4 @@ def _unserved(queue: str) -> MeterUnreachableError:
 def _late(batch: Batch) -> MeterUnreachableError:
     queue = batch.meters[0].queue
     who = f"queue {queue}" if queue else "another worker"
-    return MeterUnreachableError("no_data", f"{who} gave no answer in time")
+    return MeterUnreachableError("no_data", f"{who} did not answer in time")

@@ -1,4 +1,4 @@
-"""Readings that the broker missed while it was unreachable, published once it is back."""
+"""Publishes readings that the broker missed while it was unreachable."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -61,7 +61,7 @@ class Replay:
         self._readings = readings
         self._publish = publish
         self._clock = clock
-        # Everything earlier has been published.
+        # Everything up to here has been published.
         self._since = clock()
         self._behind = True
         self._found: Iterator[Reading] | None = None

@@ -1,4 +1,4 @@
-"""What meters report by themselves: published at once, stored now and then."""
+"""Readings that meters report by themselves: published at once, stored now and then."""
 
 import logging
 import threading
@@ -23,14 +23,14 @@ log = logging.getLogger(__name__)
 
 WAIT_S = 15.0
 STORE_EVERY_S = 1.0
-# Keeping a report for later wakes the thread that stores it.
+# The thread that stores reports is woken when one is kept.
 STORE_REST_S = 60.0
 LOOK_UP_S = 10.0
 
 
 @record
 class _Pending:
-    """The last reading of a meter that was reported and not stored, in its period."""
+    """A meter's last reported reading in its period, not stored yet."""
 
     meter: Meter
     reading: Reading
@@ -38,9 +38,9 @@ class _Pending:
 
 
 class Reports:
-    """Takes reports from the devices' thread, and deals with them in threads of its own.
+    """Takes reports from the devices' thread, and handles them in threads of its own.
 
-    Of the reports of a meter the last one in each period of `store_every` seconds is stored,
+    Of each meter's reports the last one in each period of `store_every` seconds is stored,
     unless a poll was stored in the same period.
     """
 
@@ -68,47 +68,47 @@ class Reports:
         self.on_kept: Callable[[], None] = lambda: None
 
     def reported(self, meter: Meter, heard: RawDatapoints) -> None:
-        """Take the state of a meter that reported something; this never waits."""
+        """Accept the state of a meter that sent a report; this never waits."""
         answer = RawAnswer(meter, self._clock(), heard)
         self._intake.put(answer)
         self._new.append(answer)
         self._some.set()
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Publish that something happened to a line."""
+        """Publish an event of a line."""
         self._publisher.event(kind, data)
 
     def run_once(self) -> float:
-        """Publish what came, as soon as something does; return the seconds until the next round."""
+        """Publish reports as soon as they arrive; return the seconds until the next round."""
         if self._some.wait(WAIT_S):
             self._some.clear()
             self._publish(self._taken())
         return 0.0
 
     def hurry(self) -> None:
-        """End a round that waits."""
+        """End a round that is waiting."""
         self._some.set()
 
     def store_due(self) -> float:
         """Store what is due, of all meters in one transaction; return the seconds to wait.
 
-        What was held back for a period that is over by now is published. While nothing is kept for
-        later there is no hurry: `on_kept` is called when something is.
+        Also publishes readings held back for a period that has ended. While nothing is pending the
+        wait is long: `on_kept` is called when something is.
         """
         holds = self._publisher.publish_due()
         self._store(self._due(self._clock()))
         return STORE_EVERY_S if holds or self._pending else STORE_REST_S
 
     def close(self) -> None:
-        """Publish what came since the last round, and store all that was not: the process ends.
+        """Publish the latest reports, and store all that were not stored, as the process ends.
 
-        Lines are heard until they are closed, after the last round.
+        Lines receive reports until they are closed, after the last round.
         """
         self._publish(self._taken())
         self.flush()
 
     def flush(self) -> None:
-        """Store all that was published and not stored."""
+        """Store everything published but not stored."""
         with self._lock:
             pending = [
                 pending.reading
@@ -121,7 +121,7 @@ class Reports:
         self._store(due)
 
     def _taken(self) -> list[RawAnswer]:
-        """Return what arrived, and forget it."""
+        """Remove and return the answers that arrived."""
         answers = []
         with suppress(IndexError):
             while True:
@@ -136,7 +136,7 @@ class Reports:
         for answer in answers:
             outcome = answer.outcome
             if outcome is None or outcome.reading is None:
-                log.debug("%s reported nothing that measures", answer.meter.name)
+                log.debug("%s reported no measurements", answer.meter.name)
                 continue
             outcomes[answer.meter] = outcome
             taken.append(outcome.reading)
@@ -144,12 +144,12 @@ class Reports:
             self._keep(answer.meter, outcome.reading)
         readings = [outcome.reading for outcome in outcomes.values() if outcome.reading]
         statuses = self._delivery.follow(outcomes)
-        # What a meter added is said once: it has to outlast this process before anybody sees it.
+        # An increment is reported only once: it must be safe before it is published.
         self._store([reading for reading in taken if reading.increments])
         self._delivery.publish(readings, statuses, reported=True)
 
     def _look_up(self, meters: set[str]) -> None:
-        """Look up what is stored of meters that report for the first time, now and then."""
+        """Look up the ledgers of meters that report for the first time, at intervals."""
         now = self._monotonic()
         unknown = {
             name
@@ -188,9 +188,9 @@ class Reports:
         return due
 
     def _is_stored(self, pending: _Pending) -> bool:
-        """Whether a reading needs no storing: it is stored, or one of its period is.
+        """Whether a reading need not be stored: it is, or another one of its period is.
 
-        Increments are stored at once, and must not get another time when the clock is set.
+        Increments are stored at once, and must keep their time even if the clock is set.
         """
         if pending.reading.increments:
             return True

@@ -1,4 +1,4 @@
-"""Raw readings are kept for a while; then the first and last of each hour remain."""
+"""Retention of raw readings; of older ones, the first and last of each hour remain."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -7,16 +7,16 @@ from esquirell.domain.clock import Clock
 from esquirell.domain.periods import Calendar
 from esquirell.services.statistics_ports import StatisticsStore, StatisticsTransaction
 
-# Housekeeping thins out a meter's readings only if its newer ones go back so far: a computer that
-# starts with the clock of another year, which nothing speaks against, is put right within that.
+# Readings are thinned out only if the meter has newer ones going back this far: a computer that
+# starts with the clock of another year, and without evidence against it, is corrected within that.
 CONTINUOUS = timedelta(days=7)
 
 
 class Retention:
-    """Thins out raw readings older than `keep`, one day per transaction to keep locks short.
+    """Thins out raw readings older than `keep`, one day per transaction, to keep locks short.
 
-    Readings that are not in the statistics yet stay. While `is_right` doubts the clock all stay: a
-    wrong year would make all of them old.
+    Readings not in the statistics yet stay. All stay while `is_right` doubts the clock: a wrong
+    year would make all of them old.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Retention:
     def prune(self) -> dict[str, int]:
         """Remove old readings of all meters, on request; return how many of each.
 
-        Raises UnavailableError; what was removed until then stays removed.
+        Raises UnavailableError; what was removed before stays removed.
         """
         return {name: self._finish(name) for name in self._store.meters()}
 
@@ -47,10 +47,10 @@ class Retention:
         return removed
 
     def step(self, meter: str) -> int | None:
-        """Thin out one day of a meter; give how many readings went, None when all is done.
+        """Thin out one day of a meter; return how many readings went, None when all is done.
 
-        Nothing goes while the meter was not read for some days before, as it looks to a clock of
-        another year. Raises UnavailableError; then nothing has changed.
+        Nothing is removed if the meter was not read on the days before: the clock may show another
+        year. Raises UnavailableError; then nothing has changed.
         """
         return self._thin_out(meter, self._is_continuous)
 

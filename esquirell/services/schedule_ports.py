@@ -1,6 +1,6 @@
-"""What services need of the outside for schedules and commands."""
+"""Ports for schedules and commands."""
 
-# Ports are types only: importing one must not load the types that the others use.
+# Ports are only types: importing one must not load the types of the others.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ScheduleStore(Protocol):
-    """Keeps schedules: the record that everything else is derived from."""
+    """Stores schedules: the source that everything else is derived from."""
 
     def all(self) -> list[StoredSchedule]:
         """Return all schedules, the removed ones included. Raises UnavailableError."""
@@ -23,8 +23,8 @@ class ScheduleStore(Protocol):
     def change(self, edit: Edit) -> None:
         """Apply `edit` to the schedules, exclusively.
 
-        It is called with all schedules by name, and gives those to insert or replace, and None
-        for those to forget. Raises UnavailableError, and what `edit` raises.
+        It gets all schedules by name, and returns those to insert or replace, with None for those
+        to delete. Raises UnavailableError, and the error of `edit`.
         """
 
     def last_runs(self) -> dict[str, LastRun]:
@@ -35,7 +35,7 @@ class ScheduleStore(Protocol):
 
 
 class TimetableReader(Protocol):
-    """Says when schedules ran and run next."""
+    """Knows when schedules ran and run next."""
 
     def check(self, schedule: Schedule) -> None:
         """Refuse a schedule that could never run. Raises ConfigError."""
@@ -54,7 +54,7 @@ class TimetableReader(Protocol):
 
 
 class Timetable(TimetableReader, Protocol):
-    """Runs schedules: entries derived from the record, in Redis."""
+    """Runs schedules by entries in Redis, derived from the stored ones."""
 
     def lock(self) -> AbstractContextManager[object]:
         """Prevent other processes from deriving entries. Raises UnavailableError."""
@@ -73,13 +73,13 @@ class Timetable(TimetableReader, Protocol):
 
 
 class CommandLog(Protocol):
-    """Keeps the commands and their results."""
+    """Stores the commands and their results."""
 
     def record(self, record: CommandRecord) -> None:
         """Add a command. Raises UnavailableError."""
 
     def finish(self, command_id: str, at: datetime, answer: Answer, *, answered: bool) -> None:
-        """Write the end of a command, and whether it was `answered` already.
+        """Record the result of a command, and whether it was `answered` already.
 
         An unknown id is ignored. Raises UnavailableError.
         """
@@ -97,7 +97,7 @@ class CommandLog(Protocol):
         """Return the commands whose result was not sent yet. Raises UnavailableError."""
 
     def prune(self, before: datetime, most: int) -> int:
-        """Forget the commands from before a moment, and all but the newest `most` that are done.
+        """Remove finished commands from before a moment, and all but the newest `most`.
 
         Raises UnavailableError.
         """

@@ -1,4 +1,4 @@
-"""The only writer of schedules: the database is the record, entries in Redis are derived."""
+"""The only writer of schedules: the database has them, entries in Redis are derived."""
 
 import logging
 import threading
@@ -28,15 +28,15 @@ from esquirell.services.schedule_ports import ScheduleStore, Timetable, Timetabl
 
 log = logging.getLogger(__name__)
 
-# A short interval's last run is written to the database this often at most (SD cards wear);
-# in between Redis knows it.
+# The last run of a short interval is written to the database at most this often, as SD cards wear
+# out; Redis has it in between.
 DURABLE_EVERY_S = 300
 
 Base = Mapping[str, Any]
 
 
 class ScheduleView:
-    """Describes the schedules of the record; it changes nothing."""
+    """Describes the stored schedules, without changing anything."""
 
     def __init__(self, store: ScheduleStore, timetable: TimetableReader) -> None:
         self._store = store
@@ -44,7 +44,7 @@ class ScheduleView:
         self._left_out: dict[str, str] = {}
 
     def check(self, defaults: Sequence[Schedule]) -> None:
-        """Refuse defaults that could never run. Raises ConfigError that names the schedule."""
+        """Reject defaults that could never run. Raises ConfigError naming the schedule."""
         for schedule in defaults:
             try:
                 self._timetable.check(schedule)
@@ -72,12 +72,12 @@ class ScheduleView:
         }
 
     def readers(self, meter: str) -> list[str]:
-        """Return the schedules that read a meter by its name. Raises UnavailableError."""
+        """Return the schedules that name a meter. Raises UnavailableError."""
         found = {name: state["meters"] for name, state in self.states().items()}
         return [name for name, meters in found.items() if meters and meter in meters]
 
     def version(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]] | None:
-        """Return what is another one after each change, and for each of `names` after each run.
+        """Return a value that changes with any schedule, and one per name that changes on a run.
 
         None while Redis is unreachable.
         """
@@ -87,7 +87,7 @@ class ScheduleView:
             return None
 
     def _effective(self, stored: StoredSchedule) -> Schedule | None:
-        """Return a schedule as it is to run; one that can't run is left out, and said once."""
+        """Return a schedule as it runs; log once why one can't, and return None."""
         if stored.removed:
             return None
         try:
@@ -108,7 +108,7 @@ class ScheduleView:
         self._left_out[name] = reason
 
     def _runs(self, names: Sequence[str]) -> dict[str, LastRun]:
-        """Return the last runs: as Redis knows them, else as the database does."""
+        """Return the last runs: from Redis, or else from the database."""
         try:
             known = self._timetable.runs(names)
         except UnavailableError:
@@ -131,7 +131,7 @@ class ScheduleView:
 
 
 class Schedules(ScheduleView):
-    """Keeps the record and derives the timetable from it."""
+    """Stores schedules and derives the timetable from them."""
 
     def __init__(self, store: ScheduleStore, timetable: Timetable, clock: Clock) -> None:
         super().__init__(store, timetable)
@@ -143,17 +143,17 @@ class Schedules(ScheduleView):
         self._synced: dict[str, Schedule] = {}
 
     def adopt(self, defaults: Sequence[Schedule]) -> None:
-        """Take over the defaults of the configuration file at a start.
+        """Apply the defaults of the configuration file at a start.
 
-        Fields that a user changed stay; a removed schedule stays removed; a schedule that
-        left the file goes unless a user changed it. Raises UnavailableError.
+        Fields that a user changed stay; a removed schedule stays removed; a schedule that is no
+        longer in the file goes unless a user changed it. Raises UnavailableError.
         """
         bases = {schedule.name: _base(schedule) for schedule in defaults}
         self._store.change(lambda stored: _adopted(stored, bases))
 
     def sync(self) -> None:
-        """Derive the timetable from the record. Raises UnavailableError."""
-        # Who has read the record before somebody's change must not write after him.
+        """Derive the timetable from the stored schedules. Raises UnavailableError."""
+        # Schedules read before another process's change must not be written after it.
         with self._timetable.lock():
             active = self.active()
             self._timetable.replace(active, self._store.last_runs())
@@ -164,9 +164,9 @@ class Schedules(ScheduleView):
         return pace_of(self._synced.values(), meter)
 
     def changed(self) -> None:
-        """Bring a change of the record into effect, and let all processes know.
+        """Apply a change, and notify all processes.
 
-        While Redis is unreachable, that waits for its return: the record is what counts.
+        While Redis is unreachable, that waits; the change is stored already.
         """
         try:
             self.sync()
@@ -175,7 +175,7 @@ class Schedules(ScheduleView):
             log.warning("the change takes effect later: %s", error)
 
     def removed(self, name: str) -> None:
-        """Bring a removal into effect, as `changed` does."""
+        """Apply a removal, as `changed` does."""
         try:
             self._timetable.forget(name)
         except UnavailableError as error:
@@ -194,9 +194,9 @@ class Schedules(ScheduleView):
             self._record(name, LastRun(now, result))
 
     def _record(self, name: str, run: LastRun) -> None:
-        """Write a run into the database, unless an earlier one of the schedule is being written.
+        """Write a run to the database, unless an earlier one of the schedule is being written.
 
-        A database that hangs would else take a place of the worker with each run.
+        With a hanging database, each run would otherwise take up a place of the worker.
         """
         with self._recording_lock:
             if name in self._recording:
@@ -212,7 +212,7 @@ class Schedules(ScheduleView):
 
 
 def enabled_of(stored: Iterable[StoredSchedule]) -> dict[str, Schedule]:
-    """Return the schedules of the record that are to run, by name; faulty ones are left out."""
+    """Return the enabled schedules by name; faulty ones are left out."""
     found = {}
     for one in stored:
         with suppress(ValidationError):
@@ -223,7 +223,7 @@ def enabled_of(stored: Iterable[StoredSchedule]) -> dict[str, Schedule]:
 
 
 def pace_of(schedules: Iterable[Schedule], meter: str) -> int | None:
-    """Return the shortest interval (s) at which these schedules let a meter be read, if any."""
+    """Return the shortest interval (s) at which these schedules read a meter, if any."""
     paces = [one.every for one in schedules if one.every and _reads(one, meter)]
     return min(paces, default=None)
 
@@ -248,7 +248,7 @@ def _rebased(name: str, old: StoredSchedule | None, base: Base) -> StoredSchedul
 
 
 def _left(old: StoredSchedule) -> StoredSchedule | None:
-    """Keep a schedule that left the file as the user's own, if a user changed it."""
+    """Keep a schedule that was dropped from the file as the user's own, if a user changed it."""
     if not old.overrides or old.removed:
         return None
     return replace(old, base=None, overrides=dict(old.base or {}) | dict(old.overrides))

@@ -1,8 +1,8 @@
-"""Statistics by hour, day and month, worked up from the stored readings step by step.
+"""Statistics by hour, day and month, computed step by step from the stored readings.
 
-A meter's watermark is the moment up to which its readings are worked up; a reading that is
-stored later than a newer one sets it back. Each step recalculates whole hours from the raw
-readings, so that the result is the same whether it came in one go or in a thousand.
+A meter's watermark is the moment up to which its readings are processed; a reading that is
+stored after a newer one sets it back. Each step recomputes whole hours from the raw readings, so
+that the number of steps does not affect the result.
 """
 
 import logging
@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 
 # Readings in one transaction: about a week of minutes, a tenth of a second on a small computer.
 STEP_READINGS = 10_000
-# Meters share a transaction, each of which writes pages of an SD card, for so long: readings that
-# wait for it are spooled after two seconds.
+# How long meters share a transaction, in which each writes pages of an SD card: readings that wait
+# for it are spooled after two seconds.
 TOGETHER_S = 0.5
-# A transaction of this length leaves others a moment to write: SQLite has no queue for those who
-# wait, so that one after another would keep the readings out for as long as all of them take.
+# After a transaction of this length others get a moment to write: SQLite does not queue writers,
+# so that consecutive transactions would keep readings waiting for all of them.
 LONG_S, BREATH_S = 0.05, 0.05
-# What values of no use raise, as a damaged disk has them.
+# Raised for unusable values, as from a damaged disk.
 _UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _WINDOW = timedelta(hours=6)
 _LEAST = timedelta(milliseconds=1)
@@ -39,8 +39,8 @@ _DAY = timedelta(days=1)
 class Statistics:
     """Keeps the statistics of all meters up to date.
 
-    `step_readings` is how many readings a step takes before it ends with their hour,
-    `together_s` for how many seconds the steps of several meters share a transaction.
+    A step takes `step_readings` readings and then ends with their hour; the steps of several meters
+    share a transaction for `together_s` seconds.
     """
 
     def __init__(self, store: StatisticsStore, calendar: Calendar, clock: Clock) -> None:
@@ -53,7 +53,7 @@ class Statistics:
     def rollup(
         self, since: datetime | None = None, meters: Sequence[str] | None = None
     ) -> dict[str, int]:
-        """Bring the statistics up to date; from `since` on all of them are recalculated.
+        """Bring the statistics up to date; those from `since` on are recomputed.
 
         Returns how many readings of each meter were new, or from `since` on. Raises
         UnavailableError; then what was done so far is kept.
@@ -72,13 +72,14 @@ class Statistics:
         return looked_at
 
     def meters(self) -> list[str]:
-        """Name the meters that have been seen. Raises UnavailableError."""
+        """Return the names of the known meters. Raises UnavailableError."""
         return self._store.meters()
 
     def progress(self, names: Sequence[str]) -> tuple[int, int]:
-        """Return how many days of the readings of some meters are worked up, and of how many.
+        """Return how many days of some meters' readings are processed, and of how many.
 
-        The days are those of the longest, the share is that of all. Raises UnavailableError.
+        The days are those of the meter with most; the share is that of all. Raises
+        UnavailableError.
         """
         meters = self._store.progress(names)
         whole = sum((one.whole for one in meters), timedelta())
@@ -88,12 +89,11 @@ class Statistics:
         return days * sum((one.done for one in meters), timedelta()) // whole, days
 
     def steps(self, meters: Sequence[str]) -> dict[str, int]:
-        """Work up the next readings of meters in one transaction; return how many were new.
+        """Process the next readings of meters in one transaction; return how many were new.
 
-        Meters for which there was no time are not in the answer: their turn comes with the next
-        call. One that can't be worked up, as something stored of it is damaged, holds up no other,
-        and counts as one without new readings. Raises UnavailableError if none can; then nothing
-        has changed.
+        Meters for which there was no time are not in the result: their turn comes with the next
+        call. A meter with damaged stored data does not affect the others, and counts as one without
+        new readings. Raises UnavailableError if none can be processed; then nothing has changed.
         """
         failed: dict[str, UnavailableError] = {}
         done: dict[str, int] | None = None
@@ -130,7 +130,7 @@ class Statistics:
 
 
 class _StepError(Exception):
-    """The statistics of one meter could not be computed; `cause` says why."""
+    """The statistics of one meter could not be computed because of `cause`."""
 
     def __init__(self, meter: str, cause: Exception) -> None:
         super().__init__(meter)
@@ -143,7 +143,7 @@ class _StepError(Exception):
 
 
 class Step:
-    """One transaction's work for one meter."""
+    """The work on one meter in a transaction."""
 
     def __init__(
         self,
@@ -155,14 +155,14 @@ class Step:
         self._transaction = transaction
         self._meter = transaction.meter
         self._calendar = calendar
-        # A reading from the future, by a wrong clock, waits until its time has come.
+        # Readings from the future, taken by a wrong clock, wait until their time.
         self._until = now + _LEAST
         self._limit = limit
         self._done_to: datetime | None = None
         self._looked_at = self._new = 0
 
     def run(self) -> int:
-        """Work up the next readings; return how many are new, 0 when all are done."""
+        """Process the next readings; return how many are new, 0 when all are done."""
         known = self._transaction.watermark
         moved = known is not None and known.zone != self._calendar.zone
         if moved:
@@ -171,7 +171,7 @@ class Step:
         news, before = self._transaction.new_readings(after, self._until)
         if news is None:
             return 0
-        # What is measured last in an hour holds until its end: it is worked up until then.
+        # The last value of an hour holds until its end: it is processed up to then.
         start = self._calendar.floor(before or news, "hour")
         start, hours, kept = self._work_up(news, start, first=before is None)
         if moved:
@@ -183,7 +183,7 @@ class Step:
         self, news: datetime, start: datetime, *, first: bool
     ) -> tuple[datetime, Hours, set[float]]:
         while True:
-            # Hours of another zone may reach beyond the first reading.
+            # Hours of another zone may begin before the first reading.
             counters = {} if first else self._transaction.counters_before(start)
             hours = Hours(self._calendar, start, news, counters, self._until)
             kept = self._feed(hours, start, news)
@@ -193,7 +193,7 @@ class Step:
             start = self._calendar.floor(self._moment(hours.reach), "hour")
 
     def _feed(self, hours: Hours, start: datetime, news: datetime) -> set[float]:
-        """Work up readings until the step has its fill; return the hours there were before."""
+        """Process readings until the step is full; return the hours there were before."""
         self._looked_at = self._new = 0
         self._done_to = None
         kept: set[float] = set()
@@ -217,7 +217,7 @@ class Step:
         return self._transaction.readings(since, until)
 
     def _compare(self, hours: Hours, since: datetime, until: datetime) -> set[float]:
-        """Take in hours as they were worked up before their readings were thinned out."""
+        """Take in the stored figures of hours whose readings were thinned out since."""
         kept = self._transaction.kept(since, until)
         if not all(hours.knows(begin, readings) for begin, readings in kept.items()):
             for old in self._transaction.statistics("hour", since, until):
@@ -226,7 +226,7 @@ class Step:
         return set(kept)
 
     def _is_enough(self, news: datetime) -> bool:
-        """Whether the step has its fill; it has to get further than the one before."""
+        """Whether the step is full; it has to get further than the one before."""
         has_news = self._done_to is not None and self._done_to >= news
         return has_news and self._looked_at >= self._limit
 
@@ -252,7 +252,7 @@ class Step:
         while begin < end:
             following = self._calendar.after(begin, whole)
             parts = self._transaction.statistics(part, begin, following)
-            # A gap that lies within the period is no estimate of the period.
+            # A gap within the period does not make the period an estimate.
             across = any(
                 one.estimated
                 and (one.start == begin or self._calendar.after(one.start, part) == following)

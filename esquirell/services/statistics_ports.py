@@ -11,7 +11,7 @@ from esquirell.domain.statistic import Progress, Statistic, Watermark
 
 
 class StatisticsTransaction(Protocol):
-    """A transaction's work on the statistics of one meter, alone; nothing in it waits."""
+    """Exclusive work on the statistics of one meter in a transaction."""
 
     @property
     def meter(self) -> str:
@@ -68,13 +68,13 @@ class StatisticsTransaction(Protocol):
 
 
 class StatisticsStore(Protocol):
-    """Keeps the statistics."""
+    """Stores the statistics."""
 
     def meters(self) -> list[str]:
         """Name the meters that have been seen. Raises UnavailableError."""
 
     def progress(self, names: Sequence[str]) -> list[Progress]:
-        """Return how far each of these meters that has readings is worked up.
+        """Return how far each of these meters with readings is computed.
 
         Raises UnavailableError.
         """
@@ -85,7 +85,7 @@ class StatisticsStore(Protocol):
     def transactions(
         self, meters: Sequence[str]
     ) -> AbstractContextManager[Iterator[StatisticsTransaction]]:
-        """Open one transaction on several meters, which come in turn; undone by any error.
+        """Open one transaction on several meters, yielded in turn; rolled back by any error.
 
         Raises UnavailableError, also from the iterator.
         """

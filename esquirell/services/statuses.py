@@ -1,4 +1,4 @@
-"""How the meters are doing, from one poll to the next."""
+"""The status of the meters, from one poll to the next."""
 
 import logging
 import threading
@@ -18,7 +18,7 @@ _SHAPES = 256
 
 
 class Statuses:
-    """The status of each meter: as stored, then as the polls of this process change it."""
+    """The status of each meter: as stored, then updated by the polls of this process."""
 
     def __init__(self, store: ReadingStore) -> None:
         self._store = store
@@ -35,18 +35,18 @@ class Statuses:
             return self._load().get(meter, MeterStatus())
 
     def newest(self) -> datetime | None:
-        """Return when the newest reading of any meter was taken; None when none is known."""
+        """Return the time of the newest reading of any meter; None if unknown."""
         with self._lock:
             self._load()
             return self._newest
 
     def forget(self) -> None:
-        """Look up again what is stored: readings from the future were set aside."""
+        """Look up the stored statuses again, as readings from the future were set aside."""
         with self._lock:
             self._known, self._loaded, self._newest = {}, False, None
 
     def forget_meters(self, meters: Iterable[str]) -> None:
-        """Forget what is known of some meters."""
+        """Forget the status of some meters."""
         with self._lock:
             for name in meters:
                 self._known.pop(name, None)
@@ -91,14 +91,14 @@ class Statuses:
             log.info("meter %s%s: %s", name, again, summary(outcome.reading.values))
 
     def _log_warnings(self, name: str, outcome: Outcome) -> None:
-        """Log warnings that are new and that have ended; one that persists is not repeated."""
+        """Log warnings that are new or have ended; persistent ones are not repeated."""
         if outcome.reading is None:
             return
         now, before = frozenset(outcome.reading.warnings), self._warned.get(name, frozenset())
         for warning in sorted(now - before):
             log.warning("meter %s: %s", name, warning)
         for warning in sorted(before - now):
-            log.info("meter %s: no longer: %s", name, warning)
+            log.info("meter %s: resolved: %s", name, warning)
         self._warned[name] = now
 
     def _load(self) -> dict[str, MeterStatus]:
@@ -110,12 +110,12 @@ class Statuses:
                 self._known = stored | self._known
                 self._loaded = True
             except UnavailableError as error:
-                log.debug("statuses are not known yet: %s", error)
+                log.debug("the stored statuses are unknown: %s", error)
         return self._known
 
 
 def newest(statuses: Mapping[str, MeterStatus]) -> datetime | None:
-    """Return when the newest reading of any meter was taken; None without one."""
+    """Return the time of the newest reading of any meter; None if there is none."""
     found = statuses.values()
     times = (status.last_success for status in found if status.last_success and not status.undated)
     return max(times, default=None)
@@ -124,9 +124,9 @@ def newest(statuses: Mapping[str, MeterStatus]) -> datetime | None:
 def latest(
     stored: Mapping[str, MeterStatus], known: Mapping[str, MeterStatus]
 ) -> dict[str, MeterStatus]:
-    """Return the status of each meter: that of this process, unless it answered another since.
+    """Return the status of each meter: this process's, unless it has answered another one since.
 
-    That it stopped to answer another says less: this process will see that for itself.
+    Failures seen by another process count less: this one will see them itself.
     """
     return dict(stored) | {
         name: one for name, one in known.items() if not _answered_since(stored.get(name), one)

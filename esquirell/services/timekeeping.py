@@ -1,6 +1,6 @@
-"""Whether the clock can be trusted: a computer without a battery may start in any year.
+"""Decides whether the clock can be trusted: without a battery it may start in any year.
 
-Readings that were taken while it was wrong get their time once it is known.
+Readings taken while it was wrong get their time once it is known.
 """
 
 import logging
@@ -18,22 +18,22 @@ from esquirell.services.statuses import Statuses
 
 log = logging.getLogger(__name__)
 
-# So long a clock has to run on, unchanged, before it is believed without a witness.
+# A clock that runs for this long without a change is trusted even without confirmation.
 CONFIRMED_AFTER_S = 3600.0
-# What a clock is put right by while it is kept; more is another clock.
+# Synchronization corrects a clock by less than this; a larger step means that it was set.
 STEP_S = 60.0
 
 _SAYS = {
-    "unreleased": "that is before this version was made",
+    "unreleased": "that is before this version was built",
     "behind": "that is before the newest reading",
-    "ahead": "that is long after the newest reading, and nothing keeps the clock right",
+    "ahead": "that is long after the newest reading, and the clock is not synchronized",
 }
 
 Newest = Callable[[], datetime | None]
 
 
 class Machine(Protocol):
-    """What the computer itself knows about the time."""
+    """The computer's own knowledge about the time."""
 
     @property
     def boot(self) -> str:
@@ -53,15 +53,15 @@ class Machine(Protocol):
 
 
 class Timekeeper:
-    """Decides whether the time is known; once it is, it stays so until the clock is set.
+    """Decides whether the time is known; if so, it stays known until the clock is set.
 
-    `overruled` is set when a clock was trusted though readings lie in its future.
+    `overruled` is set when a clock was trusted although there are readings in its future.
     """
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._lock = threading.Lock()
-        # The clock, less the machine's own time: it changes when the clock is set.
+        # The clock minus the uptime: it changes when the clock is set.
         self._trusted: float | None = None
         self._doubted: float | None = None
         self._since_s = 0.0
@@ -69,15 +69,15 @@ class Timekeeper:
 
     @property
     def doubts(self) -> bool:
-        """Whether the clock was doubted when it was looked at last."""
+        """Whether the clock was doubted at the last check."""
         return self._doubted is not None
 
     def present(self, now: datetime) -> Present:
-        """Return this moment, by the clock and by the machine."""
+        """Return the present moment, by clock and uptime."""
         return Present(now, self._machine.boot, self._machine.uptime_s())
 
     def trusts(self, now: datetime, newest: Newest) -> bool:
-        """Whether `now` is the time; `newest` returns when the newest stored reading was taken."""
+        """Whether `now` is the time; `newest` returns the time of the newest stored reading."""
         uptime_s = self._machine.uptime_s()
         offset = now.timestamp() - uptime_s
         with self._lock:
@@ -87,7 +87,7 @@ class Timekeeper:
             return True
 
     def remember(self, now: datetime, past: Mark) -> None:
-        """Take up a doubt that another process had, since the reading of `past`."""
+        """Adopt the doubt of another process, from the reading at `past` on."""
         present = self.present(now)
         before = past.shown - past.uptime_s
         with self._lock:
@@ -113,14 +113,14 @@ class Timekeeper:
         return False
 
     def _confirms(self, against: Doubt, offset: float, uptime_s: float) -> bool:
-        """Whether something speaks for the clock in spite of that."""
+        """Whether other evidence confirms the clock."""
         if against == "unreleased":
             return False
         if self._machine.is_synchronized():
             return True
         if _same(offset, self._doubted):
             return uptime_s - self._since_s >= CONFIRMED_AFTER_S
-        # A machine that was off for days is nothing unusual, unless it can't know of that.
+        # That a machine was off for days is usual, unless its clock stops meanwhile.
         fresh = self._trusted is None and self._doubted is None
         went_on = self._machine.keeps_time() or uptime_s >= CONFIRMED_AFTER_S
         return against == "ahead" and fresh and went_on and self._machine.is_own_clock()
@@ -131,7 +131,7 @@ def _same(offset: float, other: float | None) -> bool:
 
 
 BATCH = 500
-# Others may store readings of this very moment.
+# Other processes may store readings at this very moment.
 _NOW = timedelta(minutes=1)
 _LEAST = timedelta(milliseconds=1)
 
@@ -139,10 +139,10 @@ Store = Callable[[Sequence[Reading]], object]
 
 
 class UndatedSpool(Protocol):
-    """Keeps readings on this machine until it is known when they were taken."""
+    """Keeps readings on this machine until their time is known."""
 
     def undated(self) -> Sequence[Mark]:
-        """Return when the readings without a time were taken, in their order.
+        """Return when the readings without a time were taken, in order.
 
         Raises SpoolError.
         """
@@ -153,7 +153,7 @@ class UndatedSpool(Protocol):
     def dated(self, limit: int) -> Sequence[tuple[int, Reading]]:
         """Return the oldest readings whose time was found, with their numbers.
 
-        They are as the meters gave them: nothing is judged yet. Raises SpoolError.
+        They are as the meters sent them, not judged yet. Raises SpoolError.
         """
 
     def forget_dated(self, number: int) -> None:
@@ -161,17 +161,17 @@ class UndatedSpool(Protocol):
 
 
 class Corrections(Protocol):
-    """Corrects what is stored."""
+    """Corrects stored readings."""
 
     def set_future_aside(self, now: datetime) -> Mapping[str, int]:
-        """Take out readings that lie in the future of a clock that is right; count by meter.
+        """Remove readings in the future of a correct clock; return how many by meter.
 
         Raises UnavailableError.
         """
 
 
 class Judge(Protocol):
-    """Decides what is believed of readings."""
+    """Judges readings by their meter's ledger."""
 
     def prepare(self, meters: Collection[str]) -> bool:
         """Look up what is stored of `meters`; return whether that could be done."""
@@ -181,7 +181,7 @@ class Judge(Protocol):
 
 
 class Dating:
-    """Judges and stores what waits for the time, before anything newer is judged."""
+    """Judges and stores readings that wait for their time, before any newer ones are judged."""
 
     def __init__(
         self,
@@ -196,16 +196,16 @@ class Dating:
         self._history = history
         self._corrections = corrections
         self._clock = clock
-        # What an earlier process could not date waits as well.
+        # Readings from an earlier process wait as well.
         self._may_wait = True
         self._is_new = True
 
     def expect(self) -> None:
-        """Look again at what waits: a reading without a time came, perhaps after it was known."""
+        """Look again for readings without a time, as one was added."""
         self._may_wait = True
 
     def settle(self, judge: Judge, store: Store, statuses: Statuses) -> None:
-        """Date what waits if the time is known, else leave it; never raises."""
+        """Date waiting readings if the time is known; never raises."""
         self._may_wait = self._may_wait or self.timekeeper.doubts
         if not self._may_wait and not self.timekeeper.overruled:
             return
@@ -216,7 +216,7 @@ class Dating:
             log.debug("readings wait for their time: %s", error)
 
     def _settle(self, judge: Judge, store: Store, statuses: Statuses) -> None:
-        # Before they are looked up: what comes in between is looked for again.
+        # Reset before looking: what is added meanwhile is looked for again.
         self._may_wait = False
         now = self._clock()
         marks = self._spool.undated()
@@ -235,7 +235,7 @@ class Dating:
             self._spool.forget_dated(rows[-1][0])
             stored += len(rows)
         if stored:
-            log.info("%d readings got their time", stored)
+            log.info("the time of %d readings was found", stored)
 
     def _set_future_aside(self, now: datetime, statuses: Statuses) -> None:
         if not self.timekeeper.overruled:
@@ -243,8 +243,8 @@ class Dating:
         gone = self._corrections.set_future_aside(now + _NOW)
         for meter, count in gone.items():
             log.warning(
-                "%d readings of %s lay in the future and were set aside: esquirell db readings "
-                "remove --meter %s --undo brings them back",
+                "%d readings of %s were in the future and were set aside: restore them with "
+                "esquirell db readings remove --meter %s --undo",
                 count,
                 meter,
                 meter,
@@ -258,7 +258,7 @@ class Dating:
             raise UnavailableError("their counters can't be looked up")
         moments = [reading.measured_at for reading in readings]
         first, last = min(moments), max(moments)
-        # A process that was killed here may have stored some: to judge them again counts twice.
+        # If a process was killed here some may have been stored: judging them again counts twice.
         stored = self._history.query(sorted(meters), first, last + _LEAST, ())
         there = {(reading.meter, reading.measured_at) for reading in stored}
         judged = [

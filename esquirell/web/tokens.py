@@ -61,7 +61,7 @@ class Tokens:
                 "invalid_payload", "a token's name must have 1 to 64 printable characters"
             )
         if name in self._tokens:
-            raise CommandError("already_exists", f"there is a token {name!r} already")
+            raise CommandError("already_exists", f"a token {name!r} exists already")
         if len(self._tokens) >= MOST:
             raise CommandError("invalid_payload", f"there are {MOST} tokens: remove one first")
         text = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)

@@ -197,7 +197,7 @@ def test_meters_of_the_configuration_file_are_not_changed(home: Home, key: str) 
         assert said.sentence.startswith("main is defined in ")
     said = esquirell("meters", "add", "main", "--device-id", "x", "--key-file", key, "--no-test")
     assert said.code == 1
-    assert "there is a meter main already" in said.sentence
+    assert "a meter main exists already" in said.sentence
 
 
 def test_an_answer_that_is_missing_is_named(home: Home, key: str) -> None:

@@ -138,7 +138,7 @@ def test_without_a_tariff_an_example_says_what_to_add(
     [
         ((TARIFF,), ("cost", "x"), "there is no meter 'x'; known: main"),
         ((TARIFF,), ("cost", "--tariff", "x"), "there is no tariff 'x'; known: home"),
-        ((TARIFF,), ("cost", "--since", "1h", "--until", "2h"), "there is nothing in between"),
+        ((TARIFF,), ("cost", "--since", "1h", "--until", "2h"), "is after --until"),
         ((TARIFF,), ("cost", "--json", "--format", "csv"), "exclude each other"),
         ((TARIFF, MARKET), ("tariffs", "show"), "name one of them: home, market"),
         ((TARIFF,), ("tariffs", "import", "esquirell.toml"), "its first line has to name"),

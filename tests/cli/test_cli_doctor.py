@@ -20,6 +20,7 @@ from esquirell.broker.presence import Presence
 from esquirell.cli.checks import machine, servers
 from esquirell.domain.process import Process
 from esquirell.domain.reading import Ledger
+from esquirell.runtime import page_address
 
 
 @pytest.fixture
@@ -126,6 +127,16 @@ def test_a_clock_that_is_behind_the_newest_reading(house: Home) -> None:
     assert mark == "fault"
     assert "the newest reading is of 2126-" in message
     assert "timedatectl" in str(remedy)
+
+
+def test_paths_in_a_container_are_called_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mark = tmp_path / "container"
+    monkeypatch.setattr(page_address, "CONTAINER", (mark,))
+    assert "container" not in machine.system().message
+    mark.touch()
+    assert machine.system().message.endswith("the paths below are those inside it")
 
 
 def test_a_clock_that_was_never_set() -> None:

@@ -94,7 +94,7 @@ def test_beside_a_worker_the_meters_are_left_alone(
     mark, message, remedy = found["meter main: readings"]
     assert mark == "fault"
     assert message == "3 failed polls in a row (no_data), last read 2026-11-22T10:15:00.123Z"
-    assert remedy == "esquirell meters test main says more"
+    assert remedy == "esquirell meters test main shows more"
     assert found["service"] == ("fine", "beat, bridge, worker: alive", None)
     presence.withdraw("beat")
     remedy = "start esquirell run, or esquirell beat"

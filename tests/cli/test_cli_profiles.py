@@ -260,7 +260,7 @@ def test_why_an_answer_is_understood_so_is_said_datapoint_by_datapoint() -> None
     told = esquirell("profiles", "try", file, "--explain").out
     assert "found by: the vendor's own specification" in told
     told = esquirell("profiles", "try", str(METERS / "kg_dual-342.json"), "--explain").out
-    assert "against it: DP 9 (cur_voltage): 1198 V can't be" in told
+    assert "against it: DP 9 (cur_voltage): 1198 V is impossible" in told
 
 
 def test_who_was_heard_and_refused_is_said_of_an_answer_alone(capture: Path) -> None:

@@ -132,7 +132,7 @@ def test_a_meter_that_is_not_configured_any_more_has_its_history(house: Home) ->
     [
         (("--since", "yesterday"), "--since: 'yesterday' is not a time: write 2026-11-22"),
         (("--until", "25:00"), "--until: '25:00' is not a time"),
-        (("--since", "1h", "--until", "2h"), "--since 1h lies after --until 2h"),
+        (("--since", "1h", "--until", "2h"), "--since 1h is after --until 2h"),
         (("mian",), "there is no meter 'mian'; did you mean 'main'?"),
         (("--quantity", "volts"), "'volts' is not a quantity; did you mean 'voltage'?"),
         (("--quantity", "spannung"), "'spannung' is not a quantity; known: voltage, current, "),

@@ -82,7 +82,7 @@ def test_more_meters_are_asked_for_and_have_names_of_their_own(folder: Path) -> 
 @pytest.mark.parametrize(
     ("position", "wrong", "said"),
     [
-        (0, "http://broker/", "it must be a name or an address alone"),
+        (0, "http://broker/", "it must be a name or an address only"),
         (1, "70000", "a port is a whole number from 1 to 65535"),
         (1, "mqtt", "a port is a whole number from 1 to 65535"),
         (4, "Main meter", "a name holds a-z, 0-9, _ and - only, at most 64"),

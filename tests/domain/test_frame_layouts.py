@@ -281,5 +281,5 @@ def test_each_field_of_the_cloud_s_phase_has_its_unit() -> None:
         "power_factor": 0.92,
     }
     assert phase({"power": 0.5, "voltage": None}) == {"active_power": 500}
-    with pytest.raises(DecodeError, match="holds no phase"):
+    with pytest.raises(DecodeError, match="has no phase"):
         phase({"voltage": None})

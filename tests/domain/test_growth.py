@@ -89,7 +89,7 @@ def test_a_counter_is_published_once_its_growth_proves_its_scale(divisor: int) -
     )
     first = choices.decode(one, answer(30))
     assert "energy_import" not in first.values
-    assert any("nothing proves its scale" in warning for warning in first.warnings)
+    assert any("its scale is not proved" in warning for warning in first.warnings)
     while now[0] < 3600:
         now[0] += EVERY_S
         count = 30 + int(WATTS * now[0] / 3_600_000 * divisor)

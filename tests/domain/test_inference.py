@@ -227,7 +227,7 @@ def test_the_speed_of_a_motor_makes_no_meter() -> None:
     mapping, answer = points
     trial = try_capture({"mapping": mapping, "dps": answer})
     assert trial.values == {}
-    assert "it is no meter" in trial.warnings[0]
+    assert "this is not a meter" in trial.warnings[0]
 
 
 @pytest.mark.parametrize(("code", "unit"), [("power", "W"), ("energy_value", "kW·h")])

@@ -88,14 +88,14 @@ def test_a_meaning_inferred_from_the_unit_alone_is_doubted() -> None:
     found = read(*integers(("xyz", "V", 0, 230), ("cur_current", "mA", 0, 500)))
     assert found.values == {"voltage": 230, "current": 0.5}
     (warning,) = found.warnings
-    assert "only one product is known to have it" in warning
+    assert "only one known product has it" in warning
 
 
 def test_whole_volts_that_are_tenths_are_reported() -> None:
     found = read(*integers(("cur_voltage", "V", 0, 2300)))
     assert found.values == {"voltage": 230}
     assert found.warnings == (
-        "DP 101 (cur_voltage): 2300 V can't be: the device counts tenths of a volt",
+        "DP 101 (cur_voltage): 2300 V is impossible: the device counts tenths of a volt",
     )
 
 

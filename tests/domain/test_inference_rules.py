@@ -150,7 +150,7 @@ def test_a_rule_applies_where_it_does_and_just_beside_it_does_not(
     ("points", "warning"),
     [
         ((("cur_voltage", "V", 0, 50),), "50 V is unusual for a grid"),
-        ((("cur_power", "W", 1, 1_500_000),), "150000 W are more than a house has"),
+        ((("cur_power", "W", 1, 1_500_000),), "150000 W is more than a house has"),
         (
             (PLUG_V, ("cur_current", "mA", 0, 480), ("cur_power", "W", 0, 1100)),
             "1100 W is more than voltage x current: the device counts tenths",

@@ -142,4 +142,4 @@ def test_increments_called_export_are_exported_and_doubted() -> None:
     point = {"code": "pro_add_ele", "type": "Integer", "values": values}
     found = read({"101": point}, {"101": 12_500})
     assert found.values == {"energy_export": 12.5}
-    assert "only one product is known to have it" in found.warnings[0]
+    assert "only one known product has it" in found.warnings[0]

@@ -133,7 +133,7 @@ def test_a_code_without_scale_is_taken_as_most_products_count_it(
 ) -> None:
     found = read({"1": {"code": code, "type": "Integer"}}, {"1": raw})
     assert found.values == pytest.approx(values)
-    assert "the usual one is taken" in found.warnings[0]
+    assert "the usual one is assumed" in found.warnings[0]
 
 
 @pytest.mark.parametrize(

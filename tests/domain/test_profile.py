@@ -91,7 +91,7 @@ def test_an_inverter_is_one_by_its_category_or_by_a_frame_of_its_panels(
         (True, "bool"),
         (None, "NoneType"),
         (23.6, "23.6"),
-        (10**19, "one of more than 18 digits"),
+        (10**19, "a number of more than 18 digits"),
     ],
 )
 def test_an_invalid_whole_number_is_reported_by_its_type_alone(raw: object, shown: str) -> None:

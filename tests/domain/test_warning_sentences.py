@@ -20,25 +20,25 @@ SENTENCES = (
         r"( as \w+ \(.+\))?: set product_id, mapping_file or profile to be sure"
     ),
     r"the product is unknown; it sent .+: set product_id, mapping_file or profile",
-    r"nothing that its maker describes is electrical: it is no meter, nothing is published",
-    r"left out until an answer tells what they mean: DP [\d, ]+",
-    POINT + r"left out: nothing proves its scale yet",
-    POINT + rf"{NUMBER} V can't be: the device counts tenths of a volt",
+    r"its maker describes no electrical datapoint: this is not a meter, nothing is published",
+    r"left out until an answer shows their meaning: DP [\d, ]+",
+    POINT + r"left out: its scale is not proved yet",
+    POINT + rf"{NUMBER} V is impossible: the device counts tenths of a volt",
     POINT + rf"{NUMBER} W is more than voltage x current: the device counts tenths",
     POINT + r"the device counts tenths of a watt, as it does of a volt",
-    POINT + r"the maker says W, most such devices count tenths of a watt, as is assumed",
-    POINT + rf"{NUMBER} W is more than it makes: the device counts milliwatts",
+    POINT + r"the maker says W, but most such devices count tenths, which is assumed",
+    POINT + rf"{NUMBER} W is more than it yields: the device counts milliwatts",
     POINT + rf"left out: {NUMBER} W is more than the {NUMBER} VA of its phases",
     (
-        r"\w+: the cloud took a frame with a header for one without: voltage and current were put "
-        r"right, the power is lost"
+        r"\w+: the cloud misread a frame with a header: voltage and current were recovered, "
+        r"the power is lost"
     ),
-    POINT + r"the phases add up to ten times the total: they count more finely",
-    POINT + r"taken as profile \w+ says, its maker describes it otherwise",
-    POINT + r"only one product is known to have it, compare it with the meter's display",
-    POINT + r"its direction is missing or unknown in this answer, taken as import",
-    POINT + rf"by the maker's scale {NUMBER} °C would be the highest: it is taken without decimals",
-    POINT + r"it sent a power and 0 V: its voltage was not measured",
+    POINT + r"the phases add up to ten times the total: their unit is smaller",
+    POINT + r"interpreted by the profile \w+, its maker describes it differently",
+    POINT + r"only one known product has it: compare it with the meter's display",
+    POINT + r"its direction is missing or unknown in this answer: taken as import",
+    POINT + rf"by the maker's scale {NUMBER} °C would be the maximum: it is taken without decimals",
+    POINT + r"a power at 0 V: its voltage was not measured",
     rf"active_power: {NUMBER} W is more than {NUMBER} V and {NUMBER} A allow",
     r"active_power is not the sum of its phases",
 )

@@ -159,7 +159,7 @@ def test_a_supervisor_that_does_not_answer_leaves_what_it_said_before(
         with Observer(broker.port, "#", credentials=(USER, PASSWORD)) as observer:
             app.start()
             observer.saw(lambda seen: seen.topic == "esquirell/bridge/state" and not seen.retained)
-        assert "does not say which MQTT broker to use (it answered 500)" in app.log
+        assert "does not name the MQTT broker (it answered 500)" in app.log
     finally:
         app.kill()
 

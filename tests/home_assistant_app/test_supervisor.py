@@ -124,7 +124,7 @@ def test_without_a_supervisor_it_is_one_sentence(
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setattr(ours, "ADDRESS", closed.getsockname())
         with pytest.raises(
-            UnavailableError, match=r"Connection refused\): it is asked again each minute$"
+            UnavailableError, match=r"Connection refused\): it is asked again every minute$"
         ):
             learn_broker(environ)
 

@@ -49,7 +49,7 @@ def test_an_own_profile_wins_whatever_the_answer_says(folder: Path) -> None:
     capture = {"product_id": "9y0qx7npuny0pnwt", "mapping": {"20": volt}, "dps": {"20": 2391}}
     trial = try_capture(capture, folder)
     assert (trial.profile, trial.values) == ("mine", {})
-    assert "DP 20 (v): 2391 is no possible voltage" in trial.warnings
+    assert "DP 20 (v): 2391 is not a possible voltage" in trial.warnings
 
 
 def test_an_unknown_name_gets_the_nearest(folder: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_restart_is_refused_just_after_a_start() -> None:
     bench.up_s = RESTART_AGAIN_S - 18
     answer = bench.ask("restart")
     assert answer["code"] == "unavailable"
-    assert answer["error"] == "the service started 42 s ago: ask again in 18 s"
+    assert answer["error"] == "the service started 42 s ago: try again in 18 s"
     assert not bench.control.follow()
 
 

@@ -92,7 +92,7 @@ def test_a_tariff_that_is_not_known_is_refused() -> None:
     with pytest.raises(CommandError, match="there is no tariff 'x'; known: home"):
         billed().billed(CostQuery(*NOVEMBER, tariff="x"))
     nobody = HOME.model_copy(update={"meters": ("garage",)})
-    with pytest.raises(ConfigError, match="no tariff is for main: add it to meters of one"):
+    with pytest.raises(ConfigError, match="no tariff covers main: add it to meters of a tariff"):
         billed(nobody).billed(CostQuery(*NOVEMBER, meters=["main"]))
 
 

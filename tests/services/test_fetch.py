@@ -177,7 +177,7 @@ def test_who_stands_by_reads_once_the_worker_is_gone() -> None:
     ("names", "code", "says"),
     [
         (["m0", "x"], "unknown_meter", "there is no meter x; known: m0, m1, m2, m3, m4, m6"),
-        (["m6"], "unavailable", "m6 is not read, because its enabled is false"),
+        (["m6"], "unavailable", "m6 is not read: set enabled = true for it"),
     ],
 )
 def test_names_that_can_t_be_read_are_refused_and_nothing_is_asked(

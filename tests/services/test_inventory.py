@@ -95,8 +95,8 @@ def test_only_an_address_of_the_own_network_is_taken(bench: Bench, address: str)
 @pytest.mark.parametrize(
     ("fields", "code", "said"),
     [
-        ({"name": "main"}, "already_exists", "there is a meter main already"),
-        ({"device_id": "id-main"}, "already_exists", "the device is the meter main already"),
+        ({"name": "main"}, "already_exists", "a meter main exists already"),
+        ({"device_id": "id-main"}, "already_exists", "this device is already the meter main"),
         ({"local_key": "short"}, "invalid_payload", "local_key has 5 characters"),
         ({"name": "No Slug"}, "invalid_payload", "name"),
         ({"protocol": "9"}, "invalid_payload", "protocol"),
@@ -247,7 +247,7 @@ def test_a_name_that_somebody_else_took_while_the_device_was_read_is_refused(ben
         bench.files.tables["barn"] = taken
 
     bench.files.meanwhile = add
-    assert refusal(bench, "meter/add", **NEW) == ("already_exists", "there is a meter barn already")
+    assert refusal(bench, "meter/add", **NEW) == ("already_exists", "a meter barn exists already")
     assert bench.files.tables["barn"] == taken
 
 

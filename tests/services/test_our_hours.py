@@ -114,7 +114,7 @@ def test_a_meter_without_a_tariff_has_no_cost(storage: Storage) -> None:
 def test_where_hours_begin_at_half_past_they_can_t_be_compared(tmp_path: Path) -> None:
     storage = storage_in(tmp_path, "Asia/Kolkata")
     put(storage, voltage={DAY: 230.0})
-    with pytest.raises(ConfigError, match="the hours of Asia/Kolkata do not begin with those"):
+    with pytest.raises(ConfigError, match="the hours of Asia/Kolkata do not start on UTC's"):
         hours(storage).averages("main", "voltage", DAY + HOUR)
     storage.database.close()
 

@@ -186,7 +186,7 @@ def test_a_disk_that_hangs_keeps_no_reading_waiting(caplog: pytest.LogCaptureFix
         saver.save([sample("main", second)], {})
     assert saver.waiting == 3
     assert caplog.text.count("readings wait in memory only") == 1
-    assert "a place on the disk: the disk has not answered" in saver.problems[1]
+    assert "space on the disk: the disk has not answered" in saver.problems[1]
     spool.goes_on.set()
     store.away = False
     eventually(lambda: saver.save([], {}) is None and not saver.problems)

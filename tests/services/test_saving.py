@@ -77,7 +77,7 @@ def test_a_disk_that_is_full_leaves_memory(
     assert caplog.text.count("readings stay in the spool") == 1
     assert saver.problems == [
         "readings wait for the database: the database is unreachable",
-        "readings wait for a place on the disk: the disk is full",
+        "readings wait for space on the disk: the disk is full",
     ]
     spool.full = False
     saver.save([sample("main", 3)], {})

@@ -110,7 +110,7 @@ def test_a_clock_that_is_put_right_is_believed_at_once(caplog: pytest.LogCapture
     assert not computer.timekeeper.doubts
     doubted, believed = (record.getMessage() for record in caplog.records)
     assert doubted == (
-        "the clock shows 1970-01-01T00:00:00.000Z, but that is before this version was made: "
+        "the clock shows 1970-01-01T00:00:00.000Z, but that is before this version was built: "
         "readings wait until the time is known"
     )
     assert believed == "the clock is right: it is 2027-11-22T11:15:00.000Z"

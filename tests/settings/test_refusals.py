@@ -149,9 +149,9 @@ REFUSALS = [
     ("[mqtt]\nbase_topic = '$a'", "mqtt: base_topic must not contain + or #, or start "),
     ('[mqtt]\nbase_topic = "a\\tb"', "mqtt: base_topic may contain only printable characters"),
     (f"[mqtt]\nbase_topic = '{'a' * 1001}'", "mqtt: base_topic may have at most 1000 bytes"),
-    ("[mqtt]\nhost = 'mqtt://host'", "mqtt: host must be a name or an address alone, without "),
-    ("[mqtt]\nhost = 'host:1883'", "mqtt: host must hold no port"),
-    ("[metrics]\naddress = 'a b'", "metrics: address is not the name or the address of a host"),
+    ("[mqtt]\nhost = 'mqtt://host'", "mqtt: host must be a name or an address only, without "),
+    ("[mqtt]\nhost = 'host:1883'", "mqtt: host must not contain a port"),
+    ("[metrics]\naddress = 'a b'", "metrics: address is not a host name or address"),
     ("[mqtt]\nbase_topic = 'a/'", "mqtt: base_topic must not start or end with /, or contain an "),
     (
         "[mqtt]\ndiscovery_prefix = 'a//b'",
@@ -221,9 +221,9 @@ REFUSALS = [
     (TARIFF + "import_price = true", "tariffs.home: import_price must be a number, not true or "),
     (
         METER + "address = '0.0.0.0'",
-        "meters.main: address must be the address of one device, which 0.0.0.0 is not",
+        "meters.main: address must be the address of a single device, not 0.0.0.0",
     ),
-    ("[mqtt]\nhost = '224.0.0.1'", "mqtt: host must be the address of one device, which 224.0"),
+    ("[mqtt]\nhost = '224.0.0.1'", "mqtt: host must be the address of a single device, not 224.0"),
     (f"{'a' * 3000} = 1", f"{'a' * 80}… is not a known key; the nearest known key is "),
     (
         "[redis]\nurl = 'redis://localhost/0?socket_timeout=2'",

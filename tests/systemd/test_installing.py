@@ -68,9 +68,7 @@ def test_everything_is_put_in_place_and_a_second_time_changes_nothing(
     assert [path.name for path in wants.iterdir()] == [ALL_IN_ONE]
     assert (release / "bin/esquirell").read_text().startswith(f"#!/opt/esquirell/{release.name}/")
     before = listing(release)
-    assert install(None, home.config) == [
-        f"{layout.configuration} is there already, and stays as it is"
-    ]
+    assert install(None, home.config) == [f"{layout.configuration} exists already and is kept"]
     assert listing(release) == before
     said = subprocess.run(
         [release / "bin/python", "-m", "esquirell", "--version"],

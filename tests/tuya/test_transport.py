@@ -123,7 +123,7 @@ def test_without_an_account_the_answer_says_what_to_configure() -> None:
     with pytest.raises(MeterUnreachableError, match=r"cloudy is read .* api_key under \[cloud"):
         transport.read(Question(CLOUDY))
     transport.close()
-    with pytest.raises(MeterUnreachableError, match="being stopped"):
+    with pytest.raises(MeterUnreachableError, match="is stopping"):
         transport.read(Question(CLOUDY))
 
 
@@ -179,7 +179,7 @@ def test_holding_lines_waits_for_the_loop_unless_it_has_ended(
 def test_a_forked_process_reads_nothing(make_transport: MakeTransport) -> None:
     transport = make_transport()
     transport.abandon()
-    with pytest.raises(MeterUnreachableError, match="being stopped"):
+    with pytest.raises(MeterUnreachableError, match="is stopping"):
         transport.dps(a_meter(1))
 
 
@@ -193,5 +193,5 @@ def test_a_refused_key_is_a_refusal_where_the_cloud_knows_no_other(
         assert OTHER_KEY not in str(caught.value)
         assert transport.read(Question(a_meter(device.port, "3.4", KEY))).values == DPS
     transport.close()
-    with pytest.raises(MeterUnreachableError, match="being stopped"):
+    with pytest.raises(MeterUnreachableError, match="is stopping"):
         transport.read(Question(a_meter(1)))

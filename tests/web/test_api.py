@@ -66,7 +66,7 @@ def test_a_token_is_shown_once_and_kept_as_a_hash(house: House, tokens: dict[str
         assert token not in kept.read_text()
         assert token not in house.service.log
     again = cli(house, "web", "token", "add", "reader")
-    assert "there is a token 'reader' already" in again.sentence
+    assert "a token 'reader' exists already" in again.sentence
 
 
 def test_a_removed_token_lets_nobody_in(house: House) -> None:

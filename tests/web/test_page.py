@@ -128,7 +128,7 @@ def test_a_schedule_from_its_first_day_to_its_last(house: House) -> None:
     assert added.text.count("<li><time") >= 5
     again = browser.post("/schedules", fields)
     assert again.status == 409
-    assert "there is a schedule night already" in again.words
+    assert "a schedule night exists already" in again.words
     new = again.text.partition('<ul class="schedules">')[0]
     assert 'name="rule" value="cron" checked' in new
     assert 'name="cron" aria-label="Crontab" value="*/5 22-23 * * mon-fri"' in new

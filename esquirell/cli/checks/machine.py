@@ -14,6 +14,7 @@ from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.cli.ownership import may_enter, owner_of, strays
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import iso
+from esquirell.runtime.page_address import in_container
 from esquirell.settings import Settings
 from esquirell.settings.state_files import half_restored
 
@@ -32,6 +33,8 @@ _REMEDY = "set the clock, such as with: sudo timedatectl set-ntp true"
 def system() -> Finding:
     """Check whether this system is supported."""
     name = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    if in_container():
+        name += ", in a container: the paths below are those inside it"
     if sys.maxsize > 2**32:
         return _python(name)
     remedy = "install the 64-bit Raspberry Pi OS, or another 64-bit system"
@@ -63,8 +66,8 @@ def state_directory(settings: Settings) -> Finding:
         message = f"{', '.join(found)} in {folder} belong to root, which locks {owner} out"
         return fault(name, message, f"sudo chown -R {owner}: {folder}")
     if folder.stat().st_mode & 0o077:
-        return advice(name, f"other users can look into {folder}", f"chmod 700 {folder}")
-    return fine(name, f"{folder} is writable, and for this user alone")
+        return advice(name, f"other users can read {folder}", f"chmod 700 {folder}")
+    return fine(name, f"{folder} is writable, and only by this user")
 
 
 def interruptions(settings: Settings) -> Iterator[Finding]:

@@ -115,4 +115,4 @@ def _polled(meter: Meter, status: MeterStatus) -> Finding:
     if not status.failures:
         return fine(check, last)
     message = f"{status.failures} failed polls in a row ({status.reason}), {last}"
-    return fault(check, message, f"esquirell meters test {meter.name} says more")
+    return fault(check, message, f"esquirell meters test {meter.name} shows more")

@@ -88,7 +88,7 @@ def running(runtime: Runtime) -> Finding:
     if not service.runs_here(runtime):
         return advice("service", "nothing runs", f"start it: esquirell run{_other(runtime)}")
     remedy = "wait a moment if it has just been started; else see its log"
-    return fault("service", "esquirell run is there, but Redis has no trace of it", remedy)
+    return fault("service", "esquirell run is running, but not registered in Redis", remedy)
 
 
 def _other(runtime: Runtime) -> str:

@@ -99,7 +99,7 @@ def _leave_broker(layout: Layout) -> None:
     except EsquirellError as error:
         warn(f"nothing is cleared on the MQTT broker: {error}")
     else:
-        say(f"{len(found)} topics are cleared on the MQTT broker", err=True)
+        say(f"{len(found)} topics were cleared on the MQTT broker", err=True)
 
 
 @systemd.command("status")

@@ -50,7 +50,7 @@ def install(installation: Installation, layout: Layout, machine: Machine, tell: 
             f"its secrets are files in {layout.credentials}"
         )
     elif installation.configuration:
-        tell(f"{layout.configuration} is there already, and stays as it is")
+        tell(f"{layout.configuration} exists already and is kept")
     machine.make_users_and_folders()
     machine.reload()
     choose(unit, machine)

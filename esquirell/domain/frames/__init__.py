@@ -1,7 +1,7 @@
 """Packed frames: several quantities of a phase or channel in one datapoint.
 
-The layouts are those that Tuya's products send over the LAN, as base64 or hex text, and the JSON
-that the cloud makes of some of them. Nothing here raises anything but DecodeError.
+The layouts are those of Tuya's products over the LAN, as base64 or hex text, and the cloud's JSON
+form of some of them. Nothing here raises anything but DecodeError.
 """
 
 from esquirell.domain.errors import DecodeError
@@ -13,15 +13,14 @@ from esquirell.domain.record import record
 
 _HEX_CODE = "phase_s"
 MISREAD = (
-    "the cloud took a frame with a header for one without: voltage and current were put right, "
-    "the power is lost"
+    "the cloud misread a frame with a header: voltage and current were recovered, the power is lost"
 )
 AMBIGUOUS = "its sign can be read in several ways, so the power is left out"
 
 
 @record
 class Hint:
-    """What is known of the datapoint that a frame came in."""
+    """What is known about the datapoint of a frame."""
 
     code: str = ""
     inverter: bool = False
@@ -32,9 +31,9 @@ NO_HINT = Hint()
 
 @record
 class Unpacked:
-    """What a frame holds, by quantity (and phase, where it holds several), and what to say of it.
+    """The values of a frame by quantity (and phase, if there are several), and warnings.
 
-    Values are in canonical units; an empty frame holds nothing.
+    Values are in canonical units; empty for an empty frame.
     """
 
     fields: Fields
@@ -42,7 +41,7 @@ class Unpacked:
 
 
 def unpack(name: str, raw: object, hint: Hint = NO_HINT) -> Unpacked:
-    """Unpack a frame by the name of its codec, or by `auto`. Raises DecodeError."""
+    """Unpack a frame with the named codec, or with `auto`. Raises DecodeError."""
     if raw in ("", None):
         return Unpacked({})
     if text.looks_like_json(raw):
@@ -50,7 +49,7 @@ def unpack(name: str, raw: object, hint: Hint = NO_HINT) -> Unpacked:
     frame = octets(raw, hexadecimal=hint.code.startswith(_HEX_CODE))
     codec = codec_of(frame, hint.code, inverter=hint.inverter) if name == "auto" else name
     if len(frame) not in CODECS[codec].lengths:
-        raise DecodeError(f"a frame of {len(frame)} bytes is no {codec}")
+        raise DecodeError(f"a frame of {len(frame)} bytes is not a {codec} frame")
     fields = CODECS[codec].unpack(frame)
     if not set(CODECS[codec].holds) <= fields.keys():
         return Unpacked(fields, AMBIGUOUS)
@@ -58,13 +57,13 @@ def unpack(name: str, raw: object, hint: Hint = NO_HINT) -> Unpacked:
 
 
 def quantities_of(name: str, suffix: str) -> tuple[str, ...]:
-    """Name the quantity keys that a frame gives under a suffix; of `auto`, those of all."""
+    """Return the quantity keys of a codec's frames under a suffix; for `auto`, of all codecs."""
     holds = CODECS["legacy-8" if name == "auto" else name].holds
     return tuple(with_suffix(key, suffix) for key in holds)
 
 
 def with_suffix(key: str, suffix: str) -> str:
-    """Put the suffix of a datapoint to a field: `voltage` of `a`, `voltage_1` of `pv`."""
+    """Add the suffix of a datapoint to a field: `voltage_a` for `a`, `voltage_pv1` for `pv`."""
     if not suffix:
         return key
     quantity, _, channel = key.rpartition("_")
@@ -81,6 +80,6 @@ def _from_json(raw: object) -> Unpacked:
 
 
 def _recovered(fields: Fields) -> Unpacked:
-    """Recover the frames whose header was taken for their voltage."""
+    """Recover frames whose header was read as their voltage."""
     recovered = misread_v02(fields)
     return Unpacked(fields) if recovered is None else Unpacked(recovered, MISREAD)

@@ -1,4 +1,4 @@
-"""The packed frames by name: length in bytes, how to unpack one, what it holds; which one it is."""
+"""The packed frames by name: length, layout and quantities; and how to recognise each."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -115,7 +115,7 @@ def _each() -> enumerate[str]:
 
 @record
 class Codec:
-    """How to unpack a frame of one of `lengths` bytes; `holds` names its quantities."""
+    """How to unpack frames of one of `lengths` bytes; `holds` names their quantities."""
 
     lengths: tuple[int, ...]
     unpack: Callable[[bytes], Fields]
@@ -149,11 +149,11 @@ CODECS: Mapping[str, Codec] = {
 
 
 def codec_of(frame: bytes, code: str, *, inverter: bool) -> str:
-    """Name the codec of a frame that came under `code`. Raises DecodeError if none fits."""
+    """Return the name of the codec for a frame under `code`. Raises DecodeError if none fits."""
     name = _TAGGED.get((len(frame), frame[:2])) or _BY_LENGTH.get(len(frame))
     name = name or _ambiguous(frame, code, inverter=inverter)
     if name is None:
-        raise DecodeError(f"no frame is known of {len(frame)} bytes that starts like this one")
+        raise DecodeError(f"no known frame has {len(frame)} bytes and this beginning")
     return name
 
 
@@ -182,14 +182,14 @@ def _six(code: str) -> str | None:
 
 
 def _of_all_phases(length: int, code: str) -> str | None:
-    """Distinguish, by their code, frames of one quantity of all phases from those of one phase."""
+    """Tell frames of one quantity for all phases from those of one phase, by their code."""
     if length == 12:  # noqa: PLR2004
         return None if _ONE_PHASE.search(code) else "powers-12"
     return "currents-9" if _CURRENTS.search(code) else "wdyk-4p"
 
 
 def _thirteen(frame: bytes) -> str | None:
-    """EARU's voltage is a little-endian number of four bytes; Lidl's is the first after a byte."""
+    """Tell EARU's little-endian voltage of four bytes from Lidl's, which follows a byte."""
     voltage = signed_little(frame, 0)
     if voltage == 0 or voltage in _GRID_V:
         return "earu-le-13"

@@ -1,4 +1,4 @@
-"""From what a device or the cloud sends to the bytes of a frame."""
+"""Decodes the text from a device or the cloud to the bytes of a frame."""
 
 import base64
 import binascii
@@ -12,17 +12,17 @@ _SHORTEST_HEX = 12
 
 
 def octets(raw: object, *, hexadecimal: bool = False) -> bytes:
-    """Decode base64 or hex text into bytes; `hexadecimal`: as hex where both are possible.
+    """Decode base64 or hex text into bytes; `hexadecimal`: prefer hex if both are possible.
 
-    Hex that starts with 0 or 1, as a header and a voltage do, is always recognised: read as base64
-    its first byte would be D0 or more, with which no frame of hex digits alone starts. Raises
-    DecodeError; empty text is an error as well.
+    Hex that starts with 0 or 1, as a header or a voltage does, is always recognised: decoded as
+    base64 its first byte would be D0 or more, with which no frame starts. Raises DecodeError, also
+    for empty text.
     """
     if not isinstance(raw, str):
         raise DecodeError(f"expected a packed frame, got {type(raw).__name__}")
     text = raw.strip()
     if len(text) > LONGEST_TEXT:
-        raise DecodeError(f"a text of {len(text)} characters is no packed frame")
+        raise DecodeError(f"a text of {len(text)} characters is not a packed frame")
     starts_small = len(text) >= _SHORTEST_HEX and text[0] in "01"
     if len(text) % 2 == 0 and _HEX.issuperset(text) and (hexadecimal or starts_small):
         return bytes.fromhex(text)

@@ -19,14 +19,14 @@ _OFFSET = 0x19999A
 # The 24 bits that are left of 2^32 / 10, as PC321-Z-TY writes it (zigbee2mqtt #32995).
 _CUT_OFFSET = 0x99999A
 _LOW = 0xFFFF
-# A current that no phase of a house has: its high byte holds something else.
+# A current beyond any house's: its high byte has another meaning.
 _HIGHEST_MA = 655_350
 _LEAST_FACTOR = 0.2
 _NOISE = 5
 
 
 def legacy_8(frame: bytes) -> Fields:
-    """V [0:2], I [2:5], P [5:8], in any of the ways to write a sign."""
+    """V [0:2], I [2:5], P [5:8], with a sign in any known form."""
     return _measured(frame, (2, 5), (5, 8))
 
 
@@ -36,7 +36,7 @@ def legacy_7(frame: bytes) -> Fields:
 
 
 def legacy_10(frame: bytes) -> Fields:
-    """As legacy-8, then the residual current [8:10] in mA; zero is what an unused one says."""
+    """As legacy-8, then the residual current [8:10] in mA; zero if unused."""
     fields = legacy_8(frame)
     if residual := number(frame, 8, 10):
         fields["leakage_current"] = residual / 1000
@@ -77,7 +77,7 @@ def v02_18(frame: bytes) -> Fields:
 def dts_15(frame: bytes) -> Fields:
     """Hiking DDS238, DTS238, Ketotek: direction, P, direction, Q, PF, I, V.
 
-    Bit 0 of [0] and of [4] say reverse; P [1:4] W, Q [5:8] var, PF [8:10] in thousandths,
+    Bit 0 of [0] and of [4] means reverse; P [1:4] W, Q [5:8] var, PF [8:10] in thousandths,
     I [10:13] mA, V [13:15]. TOMZN's two-phase meter has I in 0.01 A.
     """
     voltage, raw = number(frame, 13, 15) / 10, number(frame, 10, 13)
@@ -97,9 +97,9 @@ def dts_15(frame: bytes) -> Fields:
 
 
 def _dts_scale(voltage: float, raw: int, power: float) -> int:
-    """Distinguish mA from 0.01 A: only where the power is far above what mA allow.
+    """Tell mA from 0.01 A: the latter only if the power is far above what mA allow.
 
-    Without a voltage (TOMZN's second phase) the highest of any grid stands for it.
+    Without a voltage (TOMZN's second phase) the highest grid voltage is assumed.
     """
     return 100 if power > 1.5 * (voltage or _HIGHEST_GRID_V) * raw / 1000 > 0 else 1000
 
@@ -114,9 +114,9 @@ def earu_15(frame: bytes) -> Fields:
 
 
 def misread_v02(fields: Fields) -> Fields | None:
-    """Recover what a v01 or v02 frame says that was read as eight bytes without a header.
+    """Recover a v01 or v02 frame that was read as eight bytes without a header.
 
-    52.7 V is the header `02 0F`, 27.1 V `01 0F`. Of the power only its highest byte is left.
+    52.7 V is the header `02 0F`, 27.1 V is `01 0F`. Only the power's highest byte is left.
     """
     if not set(_MISREAD) <= fields.keys() or round(fields["voltage"] * 10) not in (0x020F, 0x010F):
         return None
@@ -139,11 +139,11 @@ def _measured(frame: bytes, current: tuple[int, int], power: tuple[int, int]) ->
 
 
 def current_and_power(voltage: float, current: int, power: int) -> tuple[int | None, int | None]:
-    """Return the current in mA and the power in W that a frame holds, with the power's sign.
+    """Return the current in mA and the signed power in W of a frame.
 
-    Both are taken as they stand where `voltage` (V) allows it. Otherwise the only way of writing
-    them counts that makes the power one of this voltage and current; what several ways read
-    differently is None. Where none fits they are as they stand.
+    Both are taken literally if `voltage` (V) allows it. Otherwise the only encoding counts that
+    matches voltage x current; if several do with different results, the value is None. If none
+    does, both are taken literally.
     """
     if current <= _HIGHEST_MA and allows(voltage * current / 1000, power):
         return current, power
@@ -162,7 +162,7 @@ def current_and_power(voltage: float, current: int, power: int) -> tuple[int | N
 
 
 def _readings(current: int, power: int) -> Iterator[tuple[int, int]]:
-    """Return the ways to read both, apart from the plain one."""
+    """Return the encodings of both, apart from the literal one."""
     if power & _BIT:
         yield current & ~_BIT, _BIT - power
         yield abs(current - _ROUND) if current & _BIT else current, power - _ROUND
@@ -175,10 +175,10 @@ def _readings(current: int, power: int) -> Iterator[tuple[int, int]]:
 
 
 def _is_signed(current: int, power: int) -> bool:
-    """Return whether the high bytes hold a sign and nothing else."""
+    """Return whether the high bytes contain only a sign."""
     return power >> 16 == _BIT >> 16 and current >> 16 in (0, _BIT >> 16)
 
 
 def _fits(apparent: float, watts: int) -> bool:
-    """Return whether a power is one that V x I (in VA) of the same moment can have."""
+    """Return whether a power matches V x I (in VA) of the same moment."""
     return _LEAST_FACTOR * apparent - _NOISE <= abs(watts) <= 1.1 * apparent + _NOISE

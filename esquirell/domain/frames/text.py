@@ -1,4 +1,4 @@
-"""JSON in place of a frame: the cloud's rendering of a phase, and the charger of dé."""
+"""JSON in place of a frame: a phase as the cloud renders it, and dé's charger."""
 
 import json
 import math
@@ -24,12 +24,12 @@ _LINES = {"L1": "a", "L2": "b", "L3": "c"}
 
 
 def looks_like_json(raw: object) -> bool:
-    """Return whether a raw value is a JSON object, as text or read already."""
+    """Return whether a raw value is a JSON object, as text or already parsed."""
     return isinstance(raw, Mapping) or (isinstance(raw, str) and raw.lstrip().startswith("{"))
 
 
 def document(raw: object) -> Mapping[str, Any]:
-    """Read a JSON object. Raises DecodeError."""
+    """Parse a JSON object. Raises DecodeError."""
     if isinstance(raw, str) and len(raw) <= LONGEST_TEXT:
         try:
             raw = json.loads(raw)
@@ -48,18 +48,18 @@ def phase(fields: Mapping[str, Any]) -> Fields:
         if fields.get(name) is not None
     }
     if not found:
-        raise DecodeError("the JSON object holds no phase")
+        raise DecodeError("the JSON object has no phase")
     return {key: round(value, 6) for key, value in found.items()}
 
 
 def charger(fields: Mapping[str, Any]) -> Fields:
-    """L1 to L3: V in 0.1 V, I and P in the scale at which they agree; `t` in 0.1 °C."""
+    """L1 to L3: V in 0.1 V, I and P in the scale at which they match; `t` in 0.1 °C."""
     found: Fields = {}
     for line, name in _LINES.items():
         if line in fields:
             found |= _line(fields[line], name)
     if not found:
-        raise DecodeError("the JSON object holds no lines")
+        raise DecodeError("the JSON object has no lines")
     tenths = _finite_or_none(fields.get("t"))
     if tenths is not None:
         found["temperature"] = tenths / 10
@@ -67,10 +67,10 @@ def charger(fields: Mapping[str, Any]) -> Fields:
 
 
 def _total(fields: Mapping[str, Any], found: Fields) -> Fields:
-    """Return `p`, the power of all lines in their scale, where it is what they add up to."""
+    """Return `p`, the power of all lines in their scale, if it is their sum."""
     total, lines = _finite_or_none(fields.get("p")), [line for line in _LINES if line in fields]
     added = sum(_finite(fields[line][2]) for line in lines)
-    # Each is rounded by itself.
+    # Each is rounded separately.
     if total is None or abs(total - added) > len(lines):
         return {}
     watts = sum(found[f"active_power_{_LINES[line]}"] for line in lines)
@@ -79,7 +79,7 @@ def _total(fields: Mapping[str, Any], found: Fields) -> Fields:
 
 def _line(raw: object, name: str) -> Fields:
     if not isinstance(raw, list) or len(raw) != 3:  # noqa: PLR2004 - V, I, P
-        raise DecodeError("a line holds a voltage, a current and a power")
+        raise DecodeError("a line must have voltage, current and power")
     voltage, amperes, power = _finite(raw[0]) / 10, _finite(raw[1]), _finite(raw[2])
     # Ten times each: the charger's own 0.1 A and 0.1 kW first, then mA and W.
     every = [(amperes / 10, power * 100), (amperes / 10, power), (amperes / 1000, power)]

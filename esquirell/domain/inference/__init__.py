@@ -1,7 +1,7 @@
-"""Inference of a profile for an undescribed product from its maker's specification.
+"""Infers a profile for an undescribed product from its maker's specification.
 
-The maker's specification gives codes, units and scales; its mistakes are corrected by what the
-device answers, where that leaves no doubt.
+The specification gives codes, units and scales; its mistakes are corrected by the device's answer
+if that leaves no doubt.
 """
 
 from esquirell.domain.inference.infer import infer

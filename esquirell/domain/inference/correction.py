@@ -1,7 +1,7 @@
-"""What the maker's specification says wrong, seen from what the device answers.
+"""Corrects mistakes of the maker's specification by the device's answer.
 
-Corrected is only what leaves no doubt: a value that can't be, of which one power of ten makes one
-that must be, or which agrees with its neighbours. Everything else is kept and doubted.
+Only what leaves no doubt is corrected: an impossible value that a single power of ten makes
+necessary or consistent with its neighbours. Everything else is kept and doubted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,20 +15,20 @@ _LIVE_V = (80, 500)
 _GRID_HZ = (45, 65)
 _HOT_C = 110
 _PLUG_A = 500
-# A plug that counts up to 20 kW or more counts tenths of a watt.
+# A plug whose range is 20 kW or more counts tenths of a watt.
 _DECIWATTS = 20_000
 _DECIVOLTS = 1000
 _WARM_C = 60
 _HOTTEST_C = 200
 _NEAR = 0.15
 _MOST_W = 100_000
-# Hardly a load has a smaller power factor.
+# Hardly any load has a smaller power factor.
 _LEAST_FACTOR = 0.12
 _ENOUGH_W = 20
 
 
 def correct(points: Sequence[InferredDatapoint]) -> None:
-    """Correct the divisors of all datapoints of a device, the independent quantities first."""
+    """Correct the divisors of all datapoints of a device, independent quantities first."""
     found = by_key(points)
     for key, point in found.items():
         if key.startswith("voltage"):
@@ -52,7 +52,7 @@ def correct(points: Sequence[InferredDatapoint]) -> None:
 
 
 def _voltage(point: InferredDatapoint) -> None:
-    """Deci-volts under scale 0, of the old plugs; and what is no voltage of a grid."""
+    """Old plugs send tenths of a volt under scale 0; other values are no grid voltages."""
     if point.meaning and point.meaning.suffix.startswith(NO_GRID):
         return
     low, high = _LIVE_V
@@ -61,56 +61,56 @@ def _voltage(point: InferredDatapoint) -> None:
         if raw == 0:
             point.divisor, point.trust = 10, "likely"
         elif not low <= raw <= high and low <= raw / 10 <= high:
-            point.correct(10, f"{raw} V can't be: the device counts tenths of a volt")
+            point.correct(10, f"{raw} V is impossible: the device counts tenths of a volt")
             return
     value = raw / point.divisor
     if 0 < value < low:
-        point.doubt(f"{value:g} V is unusual for a grid, it is published as it is")
+        point.doubt(f"{value:g} V is unusual for a grid: it is published unchanged")
     elif value > high:
         _into(point, _GRID_V, "V")
 
 
 def _into(point: InferredDatapoint, range_: tuple[float, float], unit: str) -> None:
-    """Shift the decimal point so that a value comes into its range, if one shift alone does."""
+    """Shift the decimal point to bring a value into its range, if only one shift does."""
     value = point.value
     if not value or range_[0] <= value <= range_[1]:
         return
     fitting = [ten for ten in (10, 100, 1000, 0.1, 0.01) if range_[0] <= value / ten <= range_[1]]
     if len(fitting) == 1:
-        point.correct(fitting[0], f"{value:g} {unit} can't be: the maker's scale is wrong")
+        point.correct(fitting[0], f"{value:g} {unit} is impossible: the maker's scale is wrong")
     else:
-        point.doubt(f"{value:g} {unit} is unusual for a grid, it is published as it is")
+        point.doubt(f"{value:g} {unit} is unusual for a grid: it is published unchanged")
 
 
 def _factor(point: InferredDatapoint) -> None:
     value = abs(point.value or 0)
     fitting = [ten for ten in (10, 100, 1000) if 0.1 < value / ten <= 1]  # noqa: PLR2004
     if fitting:
-        point.correct(fitting[0], f"a power factor of {value:g} can't be")
+        point.correct(fitting[0], f"a power factor of {value:g} is impossible")
 
 
 def _temperature(point: InferredDatapoint) -> None:
-    """Drop the decimal of a device whose highest temperature would be 15 °C."""
+    """Drop the decimal of a device whose maximum temperature would be 15 °C."""
     highest = point.spec.highest
     if highest and point.divisor > 1 and _WARM_C <= highest <= _HOTTEST_C:
         point.correct(
             1 / point.divisor,
-            f"by the maker's scale {highest / point.divisor:g} °C would be the highest: "
+            f"by the maker's scale {highest / point.divisor:g} °C would be the maximum: "
             "it is taken without decimals",
         )
     elif point.value and point.value > _HOT_C and point.value / 10 < _HOT_C:
-        point.correct(10, f"{point.value:g} °C can't be: the device counts tenths")
+        point.correct(10, f"{point.value:g} °C is impossible: the device counts tenths")
 
 
 def _current(found: Mapping[str, InferredDatapoint], suffix: str) -> None:
-    """Milliamperes under "A", and a scale that power and power factor contradict."""
+    """Correct mA under "A", and a scale that power and power factor contradict."""
     point = found[f"current{suffix}"]
     if not point.value:
         return
     apparent = _volts(found, suffix) * point.value
     power = abs(_value(found, f"active_power{suffix}"))
     if point.divisor == 1 and _is_milli(point.value, apparent, power):
-        point.correct(1000, f"{point.value:g} A can't be: the device counts milliamperes")
+        point.correct(1000, f"{point.value:g} A is impossible: the device counts milliamperes")
         return
     factor = abs(_value(found, f"power_factor{suffix}")) or (1 if point.spec.scale == 2 else 0)  # noqa: PLR2004
     if power > _ENOUGH_W and abs(apparent * factor / power / 10 - 1) < _NEAR:
@@ -124,12 +124,12 @@ def _is_milli(amperes: float, apparent: float, power: float) -> bool:
 
 
 def _power(found: Mapping[str, InferredDatapoint], suffix: str) -> None:
-    """Deci-watts under scale 0, recognised by voltage x current, else by the other datapoints."""
+    """Correct tenths of a watt under scale 0, recognised by V x I, else by other datapoints."""
     point = found[f"active_power{suffix}"]
     apparent = _volts(found, suffix) * abs(_value(found, f"current{suffix}"))
     alone = not any(key.startswith("current_") for key in found)
     if alone and abs(point.value or 0) > _MOST_W and not allows(apparent, point.value or 0):
-        point.leave_out(f"{point.value:g} W are more than a house has: another scale is meant")
+        point.leave_out(f"{point.value:g} W is more than a house has: another scale is meant")
     elif point.spec.scale == 0 and point.divisor == 1 and point.spec.code.startswith("cur_power"):
         _whole_watts(found, suffix, point, apparent)
 
@@ -155,21 +155,21 @@ def _whole_watts(
 
 
 def _presume(point: InferredDatapoint, apparent: float) -> None:
-    """Presume tenths of a watt, as most devices of this kind count, if the load is not known."""
+    """Assume tenths of a watt, like most devices of this kind, if the load is unknown."""
     if apparent > _ENOUGH_W and allows(apparent, point.raw or 0):
-        point.doubt("the maker says W, many such devices count tenths: compare with its display")
+        point.doubt("the maker says W, but many such devices count tenths: compare its display")
     else:
         point.divisor = 10
-        point.doubt("the maker says W, most such devices count tenths of a watt, as is assumed")
+        point.doubt("the maker says W, but most such devices count tenths, which is assumed")
 
 
 def _agrees(apparent: float, power: float) -> bool:
-    """Return whether a power is near enough to V x I to be taken as it is."""
+    """Return whether a power is close enough to V x I to be accepted."""
     return power > apparent / 3 > 0 and allows(apparent, power)
 
 
 def _apparent_power(found: Mapping[str, InferredDatapoint], suffix: str) -> None:
-    """Leave out an apparent power that is no voltage x current, or less than the active one."""
+    """Leave out an apparent power that is not V x I, or less than the active power."""
     point = found[f"apparent_power{suffix}"]
     if point.raw is None:
         return
@@ -182,7 +182,7 @@ def _apparent_power(found: Mapping[str, InferredDatapoint], suffix: str) -> None
 
 
 def _energies(found: Mapping[str, InferredDatapoint]) -> None:
-    """Counters of phases that are ten times their total: the total's scale is the standard one."""
+    """Correct counters of phases that are ten times their total, whose scale is the standard."""
     for quantity in ("energy_import", "energy_export"):
         phases = [found[key] for key in (f"{quantity}_{name}" for name in "abc") if key in found]
         total, parts = found.get(quantity), sum(one.value or 0 for one in phases)
@@ -191,7 +191,7 @@ def _energies(found: Mapping[str, InferredDatapoint]) -> None:
         ratio = parts / total.value
         if abs(ratio / 10 - 1) < 0.01:  # noqa: PLR2004
             for one in phases:
-                one.correct(10, "the phases add up to ten times the total: they count more finely")
+                one.correct(10, "the phases add up to ten times the total: their unit is smaller")
 
 
 def _volts(found: Mapping[str, InferredDatapoint], suffix: str) -> float:

@@ -1,4 +1,4 @@
-"""A profile out of a specification and what the device answers."""
+"""Infers a profile from a specification and an answer of the device."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -26,10 +26,10 @@ _WAYS = words.IMPORT - words.USE | words.EXPORT
 
 
 def infer(described: Sequence[Specified], answer: Mapping[str, Any], category: str = "") -> Profile:
-    """Infer a profile from what the maker says, and correct it by what the device answers.
+    """Infer a profile from the maker's specification, corrected by the device's answer.
 
-    `answer` is keyed by DP id or by code; codes in it that nobody described are taken for what
-    their name says, and phase frames for what they hold: more knowledge never gives less.
+    `answer` is keyed by DP id or by code; its undescribed codes are interpreted by their names, and
+    phase frames by their content: more knowledge never yields less.
     """
     known = [*with_days(described), *_undescribed(described, answer)]
     points = [_infer_one(spec, _raw(spec, answer)) for spec in known]
@@ -93,13 +93,13 @@ def _infer_one(spec: Specified, raw: object) -> InferredDatapoint:
 
 
 def _number(raw: object) -> int | None:
-    """Return a raw value as evidence if it is a number that a device can have counted."""
+    """Return a raw value as evidence if it is a plausible count."""
     number = whole(raw)
     return number if number is not None and abs(number) < _MOST_COUNTED else None
 
 
 def _rank(point: InferredDatapoint) -> tuple[bool, bool]:
-    """Put first what says `total`, then what is sure: of one meaning the first counts."""
+    """Sort by `total` in the name, then by certainty: the first of one meaning counts."""
     return ("total" not in point.spec.code.lower(), point.trust == "doubtful")
 
 
@@ -116,18 +116,18 @@ def _undescribed_frames(
 
 
 def _is_phase(raw: object, code: str) -> bool:
-    """Whether a raw value is a frame with a grid's voltage, or one without voltage at all."""
+    """Whether a raw value is a frame with a grid voltage, or with no voltage at all."""
     try:
         fields = unpack("auto", raw, Hint(code)).fields
     except DecodeError:
         return False
     low, high = _LIVE_V
-    # A DP that is not in the answer has no fields: it is no frame.
+    # A DP that is not in the answer has no fields, so it is no frame.
     return bool(fields) and (low <= fields.get("voltage", 0) <= high or not any(fields.values()))
 
 
 def _choose_counters(points: Sequence[InferredDatapoint]) -> None:
-    """Leave each counter one datapoint; the others stay raw."""
+    """Assign one datapoint to each counter; the others stay raw."""
     rivals: dict[str, list[InferredDatapoint]] = defaultdict(list)
     for point in points:
         if point.key and point.key.startswith("energy"):
@@ -140,14 +140,14 @@ def _choose_counters(points: Sequence[InferredDatapoint]) -> None:
 
 
 def _settle(several: list[InferredDatapoint], parts: float | None) -> None:
-    """Keep the one that its words or its phases speak for; none where nothing does."""
+    """Keep the one supported by its words or its phases; none if nothing decides."""
     ranked = sorted(several, key=_strength, reverse=True)
     adding = [one for one in ranked if _equal(one.value, parts)]
     best = adding[0] if adding else ranked[0]
     equals = [one for one in ranked if one is not best and _strength(one) == _strength(best)]
     differing = [one for one in equals if not _equal(one.value, best.value)]
     if differing and not adding and best.value is not None:
-        best.leave_out(f"{differing[0].spec.code} has the same meaning and another count")
+        best.leave_out(f"{differing[0].spec.code} has the same meaning but another count")
     for one in several:
         if one is not best:
             one.drop(f"{best.spec.code} is this counter")
@@ -160,7 +160,7 @@ def _strength(point: InferredDatapoint) -> tuple[bool, bool, bool, bool]:
 
 
 def _drop_sum_of_the_other_way(key: str, rivals: dict[str, list[InferredDatapoint]]) -> None:
-    """Drop a bare total that is what the phases of the other direction add up to."""
+    """Drop a bare total that equals the sum of the other direction's phases."""
     other = {"energy_import": "energy_export", "energy_export": "energy_import"}[key]
     own, others = _sum_of_parts(key, rivals), _sum_of_parts(other, rivals)
     for point in list(rivals.get(key, ())):
@@ -168,12 +168,12 @@ def _drop_sum_of_the_other_way(key: str, rivals: dict[str, list[InferredDatapoin
         if says_its_way or _equal(point.value, own):
             continue
         if _equal(point.value, others):
-            point.drop(f"it is what the phases of {other} add up to")
+            point.drop(f"it is the sum of the phases of {other}")
             rivals[key].remove(point)
 
 
 def _sum_of_parts(key: str, rivals: Mapping[str, list[InferredDatapoint]]) -> float | None:
-    """Return what the phases of a total add up to, or its channels; None if one is not known."""
+    """Return the sum of a total's phases or channels; None if one is unknown."""
     for names in _SUFFIXES:
         parts = [rivals[f"{key}_{name}"][0] for name in names if rivals.get(f"{key}_{name}")]
         measured = [part.value for part in parts if part.value is not None]

@@ -1,4 +1,4 @@
-"""A datapoint while it is being inferred: what it means, its divisor, and what it holds now."""
+"""A datapoint during inference: its meaning, its divisor, and its present value."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from esquirell.domain.profile import Datapoint, Trust
 class InferredDatapoint:
     """A datapoint whose meaning is being inferred.
 
-    `raw` is what the device answers, if it is a number;
-    `reasons` says what supported its meaning and what refused it, in sentences.
+    `raw` is the device's answer if it is a number; `reasons` are sentences about what supported or
+    refuted its meaning.
     """
 
     spec: Specified
@@ -31,34 +31,34 @@ class InferredDatapoint:
 
     @property
     def key(self) -> str | None:
-        """The quantity key, if it measures."""
+        """The quantity key, if it is a measurement."""
         return self.meaning.key if self.meaning else None
 
     @property
     def quantity(self) -> str:
-        """What it measures; "" if that is nothing."""
+        """Its quantity; "" if it is no measurement."""
         return self.meaning.quantity if self.meaning else ""
 
     @property
     def value(self) -> float | None:
-        """What the device answers, as things stand."""
+        """The value of the answer with the present divisor."""
         return None if self.raw is None else self.raw / self.divisor
 
     def correct(self, factor: float, why: str) -> None:
-        """Multiply the divisor, on evidence that leaves no doubt."""
+        """Multiply the divisor, on conclusive evidence."""
         self.divisor *= factor
         self.trust, self.note = "sure", why
 
     def doubt(self, why: str) -> None:
-        """Keep the divisor and say what speaks against it."""
+        """Keep the divisor, with a doubt."""
         self.trust, self.note = "doubtful", why
 
     def leave_out(self, why: str) -> None:
-        """Keep the meaning, and the value raw until an answer proves its scale."""
+        """Keep the meaning, but leave the value raw until an answer proves its scale."""
         self.trust, self.note = "unproven", why
 
     def drop(self, why: str) -> None:
-        """Take its meaning away: it is no measurement, or another datapoint's."""
+        """Remove its meaning: it is no measurement, or another datapoint's."""
         self.meaning = None
         self.reasons.append(why)
 
@@ -80,7 +80,7 @@ class InferredDatapoint:
 
 
 def by_key(points: Iterable[InferredDatapoint]) -> dict[str, InferredDatapoint]:
-    """Index the datapoints that measure by their key; the first of a key wins, one with a value."""
+    """Index measuring datapoints by key; of several, the first with a value counts."""
     found: dict[str, InferredDatapoint] = {}
     for point in points:
         if point.key and (point.key not in found or found[point.key].raw is None):
@@ -89,6 +89,6 @@ def by_key(points: Iterable[InferredDatapoint]) -> dict[str, InferredDatapoint]:
 
 
 def _sentinels(spec: Specified) -> tuple[int, ...]:
-    """Return a lowest value of nines: it is said by a device that has measured nothing."""
+    """Return a minimum of nines: devices send it if they have measured nothing."""
     text = str(spec.lowest)
     return (spec.lowest,) if spec.lowest and len(text) > 6 and set(text[1:]) == {"9"} else ()  # noqa: PLR2004

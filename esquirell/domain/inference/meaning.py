@@ -1,4 +1,4 @@
-"""What a code means: a quantity of a phase, channel or place, or nothing that is measured."""
+"""Derives the meaning of a code: a quantity of a phase, channel or place, or no measurement."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -10,22 +10,22 @@ from esquirell.domain.record import record
 
 _FRAME_WORDS = frozenset(["phase", "dc", "ac", "data"])
 _FRAME_KINDS = ("raw", "json")
-# Some say text, of base64, of hex or of JSON.
+# Some are described as text, of base64, hex or JSON.
 _TEXT_FRAME = re.compile(r"phase_(s\d{1,2}|[abc])")
-# Frames of one quantity of all phases.
+# Frames of one quantity for all phases.
 _WHOLE = tuple(
     (*before, quantity)
     for quantity in ("voltage", "current", "power")
     for before in ((), ("phase",))
 )
-# The increments that turned out to be a counter have this range; others have 50,000 or 500,000.
+# The increments that turned out to be counters have this range; others have 50,000 or 500,000.
 _COUNTER_ROOM = 100_000_000
-# What has more is neither for sure, and summing up a counter would invent energy.
+# Larger ranges are ambiguous, and summing up a counter would invent energy.
 _INCREMENT_ROOM = 500_000
 _TOTALS = words.IMPORT - words.USE | words.EXPORT | {"total", "all"}
 _WAYS = re.compile(r"^([abc]|\d*|grid)$")
 LEAST_ROOM_KWH = 1000
-# A measurement can be zero: a minimum above zero shows a setting that a person chooses.
+# A measurement can be zero: a minimum above zero shows a setting.
 _CHOSEN = ("voltage", "current", "power", "energy")
 _CHOSEN_FROM = 2
 _BY_DIMENSION: Mapping[Dimension, str] = {
@@ -37,9 +37,9 @@ _BY_DIMENSION: Mapping[Dimension, str] = {
     "frequency": "frequency",
     "temperature": "temperature",
 }
-# Dual clamp meters put this before what their clamps share: `f_ac_v`, `f_ac_line_freq`.
+# Dual clamp meters prefix this to what their clamps share: `f_ac_v`, `f_ac_line_freq`.
 _BEFORE = ("f", "ac")
-# Words that may stand beside a unit without meaning anything else.
+# Words that may accompany a unit without another meaning.
 _BESIDE: Mapping[Dimension, frozenset[str]] = {
     "voltage": words.VOLTAGE | {"current"},
     "current": words.CURRENT | words.ENERGY,
@@ -49,9 +49,9 @@ _BESIDE: Mapping[Dimension, frozenset[str]] = {
     "frequency": words.FREQUENCY | {"power"},
     "temperature": words.TEMPERATURE,
 }
-# An electricity that was added up is a counter, and one that was not may be anything.
+# An electricity that was accumulated is a counter; otherwise it may be anything.
 _ADDED_UP = frozenset(["total", "all", "energy", "acc", "accumulated", "cumulative"])
-# Many call energy a power, as one word stands for both: then the total has to be named.
+# Many call energy a power, as Chinese has one word for both: then the total must be named.
 _COUNTED = frozenset(
     ["consumption", "cumulative", "accumulated", "accumulative", *words.STORED, "kwh", "wh"]
 )
@@ -59,7 +59,7 @@ _COUNTED = frozenset(
 
 @record
 class Meaning:
-    """A quantity and its suffix; `sure` is False where the code is unusual."""
+    """A quantity and its suffix; `sure` is False for unusual codes."""
 
     quantity: str
     suffix: str = ""
@@ -72,7 +72,7 @@ class Meaning:
 
 
 def meaning_of(spec: Specified) -> Meaning | None:
-    """Return what a numeric datapoint measures; None for what is no measurement."""
+    """Return the meaning of a numeric datapoint; None if it is no measurement."""
     code, unit = spec.code, unit_of(spec.unit)
     if code == "cur_neutral":
         return Meaning("energy_export") if _is(unit, "energy") else None
@@ -93,7 +93,7 @@ def meaning_of(spec: Specified) -> Meaning | None:
 
 
 def is_chosen(spec: Specified) -> bool:
-    """Whether a datapoint is a setting or no measurement, judged by its words and its range."""
+    """Whether a datapoint is a setting or no measurement, by its words and its range."""
     tokens, unit = set(words.spelt(words.words_of(spec.code))), unit_of(spec.unit)
     if words.NEVER & tokens and not _is_of_battery(tokens, unit):
         return True
@@ -115,7 +115,7 @@ def frame_suffix(code: str, kind: str) -> str | None:
 
 
 def _increment(tokens: tuple[str, ...], spec: Specified) -> Meaning | None:
-    """Take add_ele, an increment since the last report, for a total if it has room for one."""
+    """Treat add_ele, usually an increment since the last report, as a total if its range fits."""
     if tokens[:2] == ("pro", "add"):
         return Meaning("energy_export", sure=False)
     if "ele" not in tokens or not _is_counter(spec):
@@ -125,7 +125,7 @@ def _increment(tokens: tuple[str, ...], spec: Specified) -> Meaning | None:
 
 
 def counter_added_to(spec: Specified) -> str | None:
-    """Return the counter that increments (`add_ele`) add to; None for what is no increment."""
+    """Return the counter that increments (`add_ele`) add to; None for other datapoints."""
     tokens = words.words_of(spec.code)
     if not {"add", "ele"} <= set(tokens) or (spec.highest or 0) > _INCREMENT_ROOM:
         return None
@@ -136,12 +136,12 @@ def counter_added_to(spec: Specified) -> str | None:
 
 
 def _is_counter(spec: Specified) -> bool:
-    """Return whether the maker describes a counter: by its report, or by its room."""
+    """Return whether the maker describes a counter, by its report type or its range."""
     return spec.report == "minux" or (spec.highest or 0) >= _COUNTER_ROOM
 
 
 def _is_of_battery(tokens: Collection[str], unit: Unit | None) -> bool:
-    """Return whether a charge is that of a battery, counted in kWh."""
+    """Return whether a charge is a battery's, counted in kWh."""
     of_battery = words.BATTERY & set(tokens) and words.STORED_IN_BATTERY.keys() & set(tokens)
     return bool(of_battery) and _is(unit, "energy") and len(words.NEVER & set(tokens)) == 1
 
@@ -159,9 +159,9 @@ def _measured(tokens: tuple[str, ...], unit: Unit | None, spec: Specified) -> Me
 
 
 def _by_unit(tokens: tuple[str, ...], unit: Unit) -> Meaning | None:
-    """Go by the unit where no word decides: `DeviceKw`, `ua`, `PVI`; the rest must fit.
+    """Use the unit if no word decides: `DeviceKw`, `ua`, `PVI`; the other words must fit.
 
-    Energy is left out, as it takes more than a unit to tell a counter from a session.
+    Energy is left out: a unit alone does not tell a counter from a session.
     """
     quantity = _BY_DIMENSION.get(unit.dimension)
     if quantity is None:
@@ -181,7 +181,7 @@ def _by_unit(tokens: tuple[str, ...], unit: Unit) -> Meaning | None:
 
 
 def _placed(quantity: str, suffix: str) -> Meaning | None:
-    """Return the meaning of a quantity at a place; what a panel counts is made, not imported."""
+    """Return the meaning of a quantity at a place; a panel's counter is generation, not import."""
     if quantity not in ("energy_import", "energy_export") or _WAYS.match(suffix):
         return Meaning(quantity, suffix)
     return Meaning("energy_generated", suffix) if suffix.startswith("pv") else None
@@ -222,16 +222,16 @@ def _factor(tokens: frozenset[str], unit: Unit | None, spec: Specified) -> _Matc
 
 
 def _reaches_one(spec: Specified) -> bool:
-    """Return whether the highest value, with its decimals, is 1 or a little more.
+    """Return whether the maximum, with its decimals, is 1 or slightly more.
 
-    That is how power factors are described: with two or three decimals, as 0 to 1 or 0 to 9.999.
+    This is how power factors are described: with two or three decimals, 0 to 1 or 0 to 9.999.
     """
     one = 10 ** (spec.scale or 0)
     return one > 1 and spec.highest is not None and one <= spec.highest < 10 * one
 
 
 def room(spec: Specified) -> float | None:
-    """Return how many kWh a counter can hold by its maker's maximum, if that is known."""
+    """Return the maximum of a counter in kWh according to its maker, if known."""
     unit = unit_of(spec.unit)
     if spec.highest is None or spec.scale is None or unit is None or unit.dimension != "energy":
         return None
@@ -247,12 +247,12 @@ def _is_of_a_day(tokens: Collection[str], spec: Specified) -> bool:
 
 
 def _energy(tokens: frozenset[str], unit: Unit | None, spec: Specified) -> _Match:
-    """Recognise energy by its word, or by its unit where the code says power or consumption."""
+    """Recognise energy by its word, or by its unit if the code says power or consumption."""
     if _is_of_a_day(tokens, spec):
         return None
     stores = tokens & words.BATTERY and tokens & words.STORED_IN_BATTERY.keys()
     by_unit = _is(unit, "energy") and bool(tokens & _COUNTED or stores)
-    # One letter is the whole code of a meter that has p, q and s as well.
+    # A single letter is the whole code on a meter that has p, q and s as well.
     by_letter = _is(unit, "energy") and tokens <= words.LETTERS["energy"]
     if not (tokens & words.ENERGY or by_unit or by_letter):
         return None
@@ -312,7 +312,7 @@ _OTHERS = ("power", "voltage", "energy", "frequency", "temperature", "share")
 
 
 def _suffix(rest: Collection[str]) -> str | None:
-    """Make the suffix of the words that are left; None if one of them is no place."""
+    """Derive the suffix from the remaining words; None if one of them is no place."""
     places = [words.place_of(word) for word in rest]
     if None in places or len(places) > 2:  # noqa: PLR2004 - a place and its number
         return None

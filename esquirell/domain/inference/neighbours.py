@@ -1,4 +1,4 @@
-"""What a datapoint means, judged by the other datapoints of its device."""
+"""Derives meanings from the other datapoints of a device."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -24,7 +24,7 @@ _SUM_NEAR = 0.02
 
 
 def settle(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> None:
-    """Settle what a code alone leaves open: channels, shared voltages, directions, sums."""
+    """Settle what a code leaves open: channels, shared voltages, directions, sums."""
     _first_channel(points)
     _shared_voltage(points)
     _both_ways(points)
@@ -33,7 +33,7 @@ def settle(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> No
 
 
 def _first_channel(points: Sequence[InferredDatapoint]) -> None:
-    """Return the power factor beside that of channel b to channel a: PJ1103, which has two."""
+    """Assign the power factor next to channel b's to channel a: PJ1103, which has two."""
     found = by_key(points)
     own, other, first = (found.get(f"power_factor{suffix}") for suffix in ("", "_b", "_a"))
     if not own or not own.meaning or not other or first:
@@ -44,7 +44,7 @@ def _first_channel(points: Sequence[InferredDatapoint]) -> None:
 
 
 def _shared_voltage(points: Sequence[InferredDatapoint]) -> None:
-    """Make the one voltage of two channels the device's: they share it."""
+    """Assign the only voltage of two channels to the device: they share it."""
     found = by_key(points)
     only = found.get("voltage_a")
     two = {"active_power_a", "active_power_b", "current_a", "current_b"} <= found.keys()
@@ -53,7 +53,7 @@ def _shared_voltage(points: Sequence[InferredDatapoint]) -> None:
 
 
 def _both_ways(points: Sequence[InferredDatapoint]) -> None:
-    """Drop `total_energy` beside counters of either way: it is the sum of both, no import."""
+    """Drop `total_energy` next to counters of both directions: it is their sum, not an import."""
     tokens = [set(words_of(point.spec.code)) for point in points]
     if any("energy" in one and one & _BOTH_WAYS for one in tokens):
         for point in points:
@@ -62,7 +62,7 @@ def _both_ways(points: Sequence[InferredDatapoint]) -> None:
 
 
 def _directions(points: Sequence[InferredDatapoint]) -> None:
-    """Let a direction give a magnitude its sign; what has a sign of its own keeps it."""
+    """Let a direction set the sign of a magnitude; signed values keep theirs."""
     for beside in points:
         tokens = words_of(beside.spec.code)
         if "direction" not in tokens:
@@ -96,7 +96,7 @@ def _factor_in_leakage(points: Sequence[InferredDatapoint], answer: Mapping[str,
 
 
 def inverter(points: Sequence[InferredDatapoint], category: str, answer: Mapping[str, Any]) -> None:
-    """Micro inverters give their total in mW under the name of kW with three decimals."""
+    """Correct micro inverters whose total is in mW, described as kW with three decimals."""
     panels = any(
         (one.suffix or (one.key or "").removeprefix("active_power_")).startswith("pv")
         for one in points
@@ -108,17 +108,17 @@ def inverter(points: Sequence[InferredDatapoint], category: str, answer: Mapping
         return
     beside, most = _beside(points, answer), _MOST_MICRO_W if category == _MICRO else _MOST_W
     if not allows(beside, total.raw / 2) if beside else total.raw > most:
-        total.correct(1000, f"{total.raw} W is more than it makes: the device counts milliwatts")
+        total.correct(1000, f"{total.raw} W is more than it yields: the device counts milliwatts")
     elif not beside and _counts_whole_degrees(points):
         total.correct(1000, "inverters with this thermometer count milliwatts")
     elif not beside:
-        total.doubt("the maker says W, some micro inverters count milliwatts")
+        total.doubt("the maker says W, but some micro inverters count milliwatts")
 
 
 def _counts_whole_degrees(points: Sequence[InferredDatapoint]) -> bool:
-    """Whether tenths of a degree are described and whole ones counted, as WVC and Soria do.
+    """Whether tenths of a degree are described but whole ones sent, as by WVC and Soria.
 
-    Of these all three that are known count milliwatts; GTB, which count watts, count tenths.
+    All three known such devices count milliwatts; GTB, which counts watts, sends tenths.
     """
     return any(
         point.key == "temperature" and point.spec.scale == 1 and point.divisor == 1
@@ -127,10 +127,10 @@ def _counts_whole_degrees(points: Sequence[InferredDatapoint]) -> bool:
 
 
 def total_of_phases(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> None:
-    """Correct a total that counts tenths of a watt, or leave it out if no phase can have that much.
+    """Correct a total that counts tenths of a watt; leave it out if no phase allows it.
 
-    The phases of a packed frame have a voltage and a current to be held against. Between two
-    samples a load may come or go, but no total is far above all that flows.
+    The phases of a packed frame have a voltage and a current to compare with. A load may change
+    between two samples, but no total is far above all phases together.
     """
     totals = [one for one in points if one.key == "active_power" and one.value]
     phases = [one for one in _frames(points, answer, inverter=False) if one.get("voltage")]
@@ -155,7 +155,7 @@ def _watts(fields: Mapping[str, float]) -> float:
 
 
 def _beside(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> float:
-    """Return the largest power (W) that the datapoints beside the total show."""
+    """Return the largest power (W) of the other datapoints."""
     found = by_key(points)
     powers = [
         found[key].value or 0 for key in ("active_power_ac", "active_power_pv") if key in found
@@ -165,7 +165,7 @@ def _beside(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> f
 
 
 def _factor(found: Mapping[str, InferredDatapoint]) -> float | None:
-    """Return P / (V x I) of a device of one phase, if all three were sent."""
+    """Return P / (V x I) of a single-phase device, if all three were sent."""
     for suffix in ("", "_a"):
         if factor := _ratio(_fields(found, suffix)):
             return factor if not suffix or "voltage_b" not in found else None
@@ -189,7 +189,7 @@ def _fields(found: Mapping[str, InferredDatapoint], suffix: str) -> Mapping[str,
 def _factor_of_frames(
     points: Sequence[InferredDatapoint], answer: Mapping[str, Any]
 ) -> float | None:
-    """Return P / (V x I) of the only phase that a device has a frame of."""
+    """Return P / (V x I) of the only phase with a frame."""
     frames = [fields for fields in _frames(points, answer, inverter=False) if any(fields.values())]
     return _ratio(frames[0]) if len(frames) == 1 else None
 
@@ -203,7 +203,7 @@ def _ratio(fields: Mapping[str, float]) -> float | None:
 def _frames(
     points: Sequence[InferredDatapoint], answer: Mapping[str, Any], *, inverter: bool
 ) -> Iterator[Mapping[str, float]]:
-    """Unpack the frames of an answer, as far as they can be."""
+    """Unpack the frames of an answer that can be unpacked."""
     for point in points:
         raw = answer.get(point.spec.name, answer.get(point.spec.code))
         if not point.frame:

@@ -1,4 +1,4 @@
-"""The divisor that the maker's specification gives, and the usual one where it gives none."""
+"""The divisor from the maker's specification, or the usual one if there is none."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -20,7 +20,7 @@ _DIMENSIONS: Mapping[str, tuple[Dimension, ...]] = {
     "power_factor": ("share",),
     "state_of_charge": ("share",),
 }
-# What most products of a quantity use: counted over 10,000 product schemas.
+# The most common divisor of each quantity: counted over 10,000 product schemas.
 _USUAL: Mapping[str, float] = {
     "voltage": 10,
     "current": 1000,
@@ -50,16 +50,16 @@ _QUANTITIES: Mapping[Dimension, str] = {
 
 
 def scale(point: InferredDatapoint) -> None:
-    """Set the divisor of a datapoint that measures, and how sure it is."""
+    """Set the divisor of a measuring datapoint, with a doubt if it is uncertain."""
     unit = unit_of(point.spec.unit)
     if point.meaning and not point.meaning.sure:
-        point.doubt("only one product is known to have it, compare it with the meter's display")
+        point.doubt("only one known product has it: compare it with the meter's display")
     if point.spec.scale is None:
         _usual(point, unit)
         return
     point.divisor = 10**point.spec.scale / _size(point, unit)
     if unit is not None and not _fits(point, unit):
-        point.doubt(f"the maker's unit {point.spec.unit.strip()} is none of this quantity")
+        point.doubt(f"the maker's unit {point.spec.unit.strip()} does not fit this quantity")
     elif point.key and point.key.startswith("energy"):
         _doubt_counter(point, unit)
 
@@ -74,17 +74,17 @@ def increments(spec: Specified) -> float:
 
 
 def _doubt_counter(point: InferredDatapoint, unit: Unit | None) -> None:
-    """Leave out a total that would be full within months: it is of a day, or its unit is wrong."""
+    """Leave out a total that would overflow within months: it is daily, or its unit is wrong."""
     holds = room(point.spec)
     lacks_room = holds is not None and holds < LEAST_ROOM_KWH and point.spec.report != "minux"
     if lacks_room and point.raw:
-        point.leave_out(f"the maker gives it room for {holds:g} kWh, which is not that of a total")
+        point.leave_out(f"its maximum of {holds:g} kWh is too small for a total")
     elif unit is not None and unit.size < 1:
-        point.doubt("the maker gives it in Wh, where others count kWh")
+        point.doubt("the maker says Wh, where others count kWh")
 
 
 def _size(point: InferredDatapoint, unit: Unit | None) -> float:
-    """Return how many canonical units one of the maker's is."""
+    """Return the size of the maker's unit in canonical units."""
     if unit is not None and _fits(point, unit):
         return unit.size / 100 if point.quantity == "power_factor" else unit.size
     in_milli = "current" in point.quantity and not point.spec.scale
@@ -96,15 +96,15 @@ def _fits(point: InferredDatapoint, unit: Unit) -> bool:
 
 
 def _usual(point: InferredDatapoint, unit: Unit | None) -> None:
-    """Nothing was said of the scale: take the usual one and say so."""
+    """Use the usual scale if the maker gives none, with a doubt."""
     point.divisor = _USUAL_BY_CODE.get(point.spec.code) or _USUAL.get(point.quantity, 1)
-    point.doubt("the maker gives no scale, the usual one is taken")
+    point.doubt("the maker gives no scale: the usual one is assumed")
     if unit is not None and not _fits(point, unit):
-        point.doubt(f"the maker's unit {point.spec.unit.strip()} is none of this quantity")
+        point.doubt(f"the maker's unit {point.spec.unit.strip()} does not fit this quantity")
 
 
 def adopt(points: Sequence[InferredDatapoint]) -> None:
-    """Return a meaning to what has a unit and an unknown code: a live voltage, and what fits it."""
+    """Assign a meaning to unknown codes by their unit: a live voltage, and what fits it."""
     for dimension, quantity in _QUANTITIES.items():
         unknown = list(_unknown(points, dimension))
         known = any(point.key and point.key.startswith(quantity) for point in points)
@@ -130,7 +130,7 @@ def _unknown(
 
 
 def _is_live(point: InferredDatapoint, found: Mapping[str, InferredDatapoint]) -> bool:
-    """Whether it is a grid's voltage, of a device that measures a current or a power, too."""
+    """Whether it is a grid voltage on a device that measures a current or a power, too."""
     beside = {"current", "active_power"} & found.keys()
     return bool(beside) and _LIVE_V[0] <= (point.value or 0) <= _LIVE_V[1]
 
@@ -151,7 +151,7 @@ def _is_allowed(point: InferredDatapoint, found: Mapping[str, InferredDatapoint]
 
 
 def _is_below_zero_too(point: InferredDatapoint, found: Mapping[str, InferredDatapoint]) -> bool:
-    """Recognise a thermometer, whose lowest is below zero, of a device with a live voltage."""
+    """Recognise a thermometer by a minimum below zero, on a device with a live voltage."""
     return (point.spec.lowest or 0) < 0 and _is_beside_a_voltage(point, found)
 
 

@@ -1,4 +1,4 @@
-"""The maker's specification of a datapoint, in the shapes that it comes in."""
+"""The maker's specification of a datapoint, in its various shapes."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,18 +16,18 @@ _TEXTS = ("string", "raw", "json")
 _BOOLEANS = ("bool", "boolean")
 _NUMBERS = ("value", "integer", "")
 _BITMAPS = ("bitmap", "bitm")
-# A maker's maximum is no limit: 257.1 V came under one of 250.0. But what is far higher is doubted,
-# and what is a hundred times as high is something else.
+# A maker's maximum is no limit: 257.1 V came with one of 250.0. But a much higher value is doubted,
+# and a hundred times as much is something else.
 _BEYOND = 1.3
 _FAR_BEYOND = 100
 
 
 @record
 class Specified:
-    """What the maker says of one datapoint; `name` is its DP id, or its code where that is all.
+    """The maker's description of a datapoint; `name` is its DP id, or its code if that is all.
 
-    A bound or a scale that is not given is None; `choices` are those of an enumeration.
-    A counter `of_a_day` begins anew each day.
+    A missing bound or scale is None; `choices` are the values of an enumeration. A counter
+    `of_a_day` restarts each day.
     """
 
     name: str
@@ -43,15 +43,15 @@ class Specified:
 
 
 def specified(described: object) -> tuple[Specified, ...]:
-    """Read a mapping by DP id, a specification by code, or the cloud's lists of either.
+    """Parse a mapping by DP id, a specification by code, or the cloud's lists of either.
 
-    What is malformed is left out: a device is not worth less for one bad entry.
+    Malformed entries are left out: one bad entry must not spoil the rest.
     """
     return tuple(dict.fromkeys(_each(described)))
 
 
 def with_days(points: Sequence[Specified]) -> tuple[Specified, ...]:
-    """Mark a counter with a total beside it, sent or not, as one of a day.
+    """Mark a counter as daily if there is a total of the same name, even if that is not sent.
 
     Dual clamp meters have `forward_energy_a` and `forward_energy_a_total`.
     """
@@ -127,7 +127,7 @@ def _whole(raw: object) -> int | None:
 
 
 class Fit(IntEnum):
-    """How well a raw value fits: another kind, this kind but out of bounds, all as described."""
+    """How well a raw value fits: another type, out of bounds, or as described."""
 
     NO = 0
     KIND = 1
@@ -135,7 +135,7 @@ class Fit(IntEnum):
 
 
 def fit(spec: Specified, raw: object) -> Fit:
-    """Return how well a raw value fits what is described; None fits everything."""
+    """Return how well a raw value fits its description; None fits everything."""
     if raw is None:
         return Fit.FULL
     if spec.kind in _BOOLEANS:

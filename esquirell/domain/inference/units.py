@@ -1,4 +1,4 @@
-"""Units as makers write them, and how many canonical units one of them is.
+"""Units as makers write them, and their size in canonical units.
 
 The spellings are those of 10,000 product schemas: 26 of the kilowatt-hour alone.
 """
@@ -66,9 +66,9 @@ _NO_PART = re.compile(r"[^0-9a-z%\u4e00-\u9fff]+")
 
 
 def unit_of(text: str) -> Unit | None:
-    """Read a unit, however it is spelt; None where none is given.
+    """Parse a unit in any spelling; None if there is none.
 
-    `mW` is a milliwatt and `MW` a megawatt: neither is known of a meter, both are "other".
+    `mW` is a milliwatt and `MW` a megawatt: no meter is known to use either, both are "other".
     """
     plain = _FACTOR.sub("", unicodedata.normalize("NFKC", text).strip())
     letters = _NO_PART.sub("", plain.lower())

@@ -1,4 +1,4 @@
-"""The words that make up codes, and what they mean."""
+"""The words that make up codes, and their meanings."""
 
 import re
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ NEVER = _split(
     "remaining remain remainder preset saving saved lost loss left generate "
     "ovp uvp ocp opp otp lvp scp olcp"
 )
-# These say nothing of the quantity.
+# These are irrelevant to the quantity.
 NOISE = _split(
     "cur total all real phase channel ch circuit circult supply now single sigle line acc sum "
     "t measured meter mains main instant instantaneous value sensor data read device dev work "
@@ -45,7 +45,7 @@ FREQUENCY = _split("frequency freq fre hz achz fac")
 FACTOR = _split("pf factor cosphi cosfi cos fac")
 TEMPERATURE = _split("temp temperature")
 KINDS = _split("active reactive apparent")
-# What is put into a store, and what comes out of it or of a panel.
+# Energy that is put into storage, and that comes out of it or of a panel.
 STORED = {
     "charged": "energy_charged",
     "discharged": "energy_discharged",
@@ -56,7 +56,7 @@ STORED = {
     "yield": "energy_generated",
 }
 BATTERY = _split("battery bat batt")
-# Beside a battery these are the store's, elsewhere a session's or a credit.
+# Next to a battery these are the storage's, elsewhere a session's or a credit.
 STORED_IN_BATTERY = {
     "char": "energy_charged",
     "chg": "energy_charged",
@@ -67,7 +67,7 @@ STORED_IN_BATTERY = {
     "discharge": "energy_discharged",
     "discharged": "energy_discharged",
 }
-# Where a value was taken, on inverters and storage.
+# Places of measurement on inverters and storage.
 PLACES = {
     "battery": "battery", "bat": "battery", "batt": "battery",
     "grid": "grid", "load": "load", "ac": "ac", "dc": "dc", "pv": "pv",
@@ -76,7 +76,7 @@ PLACES = {
     "eps": "eps", "backup": "backup", "home": "home", "offgrid": "offgrid",
     "pva": "pv1", "pvb": "pv2",
 }  # fmt: skip
-# What stands for a quantity in formulas and on displays, where the unit says so as well.
+# Symbols of quantities in formulas and on displays, if the unit agrees.
 LETTERS = {
     "voltage": _split("u v"),
     "current": _split("i a"),
@@ -95,7 +95,7 @@ _KNOWN = (
     NEVER | NOISE | IMPORT | EXPORT | FACTOR | KINDS | _SPELT
     | STORED.keys() | STORED_IN_BATTERY.keys() | PLACES.keys() | {"soc"}
 )  # fmt: skip
-# Long enough that one letter more, less, other or exchanged leaves no doubt.
+# Long enough to correct one added, missing, changed or swapped letter without doubt.
 _CORRECTED = sorted(word for word in _KNOWN if len(word) > 4)  # noqa: PLR2004
 _SHORTEST_JOINED = 4
 
@@ -114,12 +114,12 @@ def words_of(code: str) -> tuple[str, ...]:
 
 
 def spelt(tokens: Iterable[str]) -> tuple[str, ...]:
-    """Correct the words that are one letter off a known one: `votage`, `curent`, `poewr`."""
+    """Correct words that are one letter off a known one: `votage`, `curent`, `poewr`."""
     return tuple(_spelt(word) for word in tokens)
 
 
 def place_of(word: str) -> str | None:
-    """Return the phase, channel or place that a word names: `b`, `x`, `2`, `pv1`, `battery`."""
+    """Return the phase, channel or place named by a word: `b`, `x`, `2`, `pv1`, `battery`."""
     if word in ("a", "b", "c"):
         return word
     if word in _PHASES:
@@ -132,9 +132,9 @@ def place_of(word: str) -> str | None:
 
 
 def place_beside(word: str, dimension: str) -> str | None:
-    """Return the place in a word that is a letter of the unit and a place: `acv`, `ub`, `pvi`, `u`.
+    """Return the place in a word of the unit's letter and a place: `acv`, `ub`, `pvi`, `u`.
 
-    The place is empty where there is the letter alone; None for every other word.
+    The place is empty for the letter alone; None for any other word.
     """
     for letter in LETTERS.get(dimension, ()):
         if word == letter:
@@ -149,7 +149,7 @@ def place_beside(word: str, dimension: str) -> str | None:
 
 
 def _parts(part: str) -> tuple[str, ...]:
-    """Split the number off a word, except where both together are a place."""
+    """Split the number off a word, unless both together are a place."""
     numbered = _NUMBERED.match(part)
     if numbered is None or part in _PHASES or part.startswith("pv"):
         return (part,)
@@ -160,7 +160,7 @@ def _parts(part: str) -> tuple[str, ...]:
 
 
 def _disjoined(word: str) -> tuple[str, ...]:
-    """Split two known words that were written as one: `acvoltage`, `powerfactor`, `volta`."""
+    """Split two known words written as one: `acvoltage`, `powerfactor`, `volta`."""
     if word in _KNOWN:
         return (word,)
     for at in range(1, len(word)):
@@ -171,7 +171,7 @@ def _disjoined(word: str) -> tuple[str, ...]:
 
 
 def _joins(one: str, other: str) -> bool:
-    """Whether two pieces are known words, or the first a quantity and the other its phase."""
+    """Whether two pieces are known words, or a quantity and its phase."""
     if len(one) < _SHORTEST_JOINED or one not in _KNOWN:
         return False
     return other in _KNOWN if len(other) > 1 else other in ("a", "b", "c") and one in _SPELT
@@ -185,7 +185,7 @@ def _spelt(word: str) -> str:
 
 
 def _one_letter_off(one: str, other: str) -> bool:
-    """Return whether one letter was added, dropped or replaced, or two neighbours exchanged."""
+    """Return whether one letter was added, dropped or replaced, or two neighbours swapped."""
     if abs(len(one) - len(other)) > 1:
         return False
     at = next((i for i, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), -1)

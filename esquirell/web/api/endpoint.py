@@ -96,9 +96,7 @@ class Api(Handler):
         """Return the span of the query, by default from `since`. Raises CommandError."""
         begin, end = self._moment("since", since), self._moment("until", "0s")
         if begin > end:
-            raise CommandError(
-                "invalid_payload", "since lies after until: there is nothing in between"
-            )
+            raise CommandError("invalid_payload", "since is after until")
         return begin, end
 
     def _moment(self, name: str, default: str) -> datetime:
