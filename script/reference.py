@@ -1,5 +1,6 @@
 """Write docs/reference/ from the code; a test fails when it is out of date."""
 
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -29,6 +30,19 @@ from esquirell.settings.model import Configuration
 from esquirell.settings.values import write_span
 
 ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "config" / "esquirell.example.toml"
+_TITLE = re.compile(r"#?\[\[?(?P<name>[a-z_]+)\]\]?$")
+_KEY = re.compile(r"#?(?P<name>[a-z_]+) = (?:'[^']*'|\"[^\"]*\"|[^#]*?)(?:\s+# (?P<comment>.*))?$")
+# These are in a table of their own, which the example shows in one line each.
+WINDOW = {
+    "begin": "local time on a quarter of an hour",
+    "end": "local time on a quarter of an hour; `00:00` is midnight",
+    "weekdays": "the weekdays on which it begins, `mon` to `sun`; default: all",
+    "valid_from": "the first day on which it applies",
+    "valid_until": "the day after the last one on which it applies",
+    "import_price": "per kWh; default: the price of the tariff",
+    "export_price": "per kWh; default: the price of the tariff",
+}
 NOTE = "<!-- Written by script/reference.py: change the code, then run `make reference`. -->\n"
 WIDTH = 92
 # Of so many phases or channels all are listed, of more the first and the last.
@@ -86,7 +100,7 @@ def _settings() -> Iterator[str]:
     yield from _titled("[[schedules]]", Schedule, "schedules", many=True)
     yield from _titled("[[tariffs]]", Tariff, "tariffs", many=True)
     yield from _titled("windows of [[tariffs]]", Window, "windows", many=True)
-    example = (ROOT / "config" / "esquirell.example.toml").read_text(encoding="utf-8")
+    example = EXAMPLE.read_text(encoding="utf-8")
     yield f"## An example with every setting explained\n\n```toml\n{example}```"
 
 
@@ -100,28 +114,49 @@ def _titled(
 ) -> Iterator[str]:
     summary = (model.__doc__ or "").partition("\n\n")[0]
     yield f"## `{title}`\n\n{summary}\n"
-    yield from _table("" if many else section, model.model_fields, variables=not many)
+    yield from _table(section, model.model_fields, variables=not many)
 
 
 def _table(section: str, fields: dict[str, FieldInfo], *, variables: bool = True) -> Iterator[str]:
-    yield (
-        "| key | default | variable |\n|---|---|---|"
-        if variables
-        else "| key | default |\n|---|---|"
-    )
+    meanings = meanings_of(EXAMPLE.read_text(encoding="utf-8"))
+    last = " variable |\n|---|---|---|---|" if variables else "\n|---|---|---|"
+    yield f"| key | default | meaning |{last}"
     for name, field in fields.items():
         if field.annotation in (tuple[Meter, ...], tuple[Schedule, ...], tuple[Tariff, ...]):
             continue
-        row = f"| `{name}` | {_default(field)} |"
+        meaning = meanings.get((section, name)) or WINDOW[name]
+        row = f"| `{name}` | {_default(field)} | {meaning} |"
         path = "__".join(part for part in (section, name) if part).upper()
         yield f"{row} `ESQUIRELL_{path}` |" if variables else row
     yield ""
+
+
+def meanings_of(example: str) -> Mapping[tuple[str, str], str]:
+    """Return the comments of the example: those above or beside each key, by section and key."""
+    found: dict[tuple[str, str], str] = {}
+    section, comments = "", list[str]()
+    for line in example.splitlines():
+        if title := _TITLE.match(line):
+            # What is above the title of a list explains its tables.
+            section = title["name"]
+        elif key := _KEY.match(line):
+            beside = (key["comment"] or "").strip()
+            text = " ".join(filter(None, [*comments, beside])).removesuffix(":")
+            found.setdefault((section, key["name"]), text.replace("|", "\\|").replace("<", "&lt;"))
+            comments.clear()
+        elif not line.startswith("# "):
+            comments.clear()
+        elif not line.startswith("#  "):  # an example within a comment
+            comments.append(line[2:])
+    return found
 
 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "*required*"
     value: Any = field.default
+    if field.default_factory is dict:
+        return "`{}`"
     if value is PydanticUndefined:
         return "that of this machine"
     if isinstance(value, timedelta):

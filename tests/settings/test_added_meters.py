@@ -43,7 +43,7 @@ def test_a_name_in_both_is_an_error_that_names_both(folder: ConfigurationFolder)
     folder.put("data/meters/main.toml", BARN)
     settings = folder.load(METER)
     assert said(folder, settings.left_out["main"]) == (
-        "meter main stands in esquirell.toml and in data/meters/main.toml: remove one of them"
+        "meter main is defined in esquirell.toml and in data/meters/main.toml: remove one of them"
     )
     assert settings.meters[0].device_id == "bf0123456789abcdefghij"
     assert settings.added == ()

@@ -207,7 +207,7 @@ def break_off(transport: LanReader, meter: Meter) -> None:
         transport.close()
         failure = reading.result(timeout=LIMIT_S)
     assert failure.code == "unreachable"
-    assert "being stopped" in str(failure)
+    assert "is stopping" in str(failure)
 
 
 @pytest.mark.parametrize("protocol", ["3.3", "3.4"])
@@ -254,7 +254,7 @@ def test_a_closed_transport_holds_nothing_and_reads_no_more(
         meter = a_meter(device.port)
         transport.dps(meter)
         transport.close()
-        assert "being stopped" in str(_failure(transport, meter))
+        assert "is stopping" in str(_failure(transport, meter))
         assert make_transport().dps(meter) == MEASURED
 
 
