@@ -155,10 +155,8 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "*required*"
     value: Any = field.default
-    if field.default_factory is dict:
-        return "`{}`"
     if value is PydanticUndefined:
-        return "that of this machine"
+        return "`{}`" if field.default_factory is dict else "that of this machine"
     if isinstance(value, timedelta):
         return f"`{write_span(value)}`"
     if isinstance(value, SecretStr) or value in (None, "", ()):

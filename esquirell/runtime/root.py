@@ -24,7 +24,7 @@ from esquirell.runtime.bridging import BridgeParts
 from esquirell.runtime.configuration import reloaded
 from esquirell.runtime.devices import Devices
 from esquirell.runtime.mqtt import Mqtt
-from esquirell.runtime.polling import Measuring, Polling
+from esquirell.runtime.polling import Metrics, Polling
 from esquirell.runtime.self_report import SelfReport
 from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage

@@ -197,7 +197,7 @@ def _renamed(entry: Entry) -> Entry:
 def _reason_against(device: Entry, line: Entry | None) -> str | None:
     """Return why a device is skipped; `line` is the entry of the device on the network."""
     if not any(device.get(key) for key in _DESCRIPTION):
-        return "the list says nothing of its product or datapoints"
+        return "the list does not describe its product or datapoints"
     if not _measures(device) and not _is_undescribed_plug(device):
         return _why_no_meter(device)
     if line is None:

@@ -278,7 +278,7 @@ def test_malformed_frames_are_refused(raw: object) -> None:
 
 
 def test_a_frame_of_another_length_is_refused() -> None:
-    with pytest.raises(DecodeError, match="no v02-18"):
+    with pytest.raises(DecodeError, match="not a v02-18 frame"):
         unpack("v02-18", packed(*VIP))
 
 

@@ -39,7 +39,7 @@ def test_a_total_without_room_is_left_out_until_it_is_zero() -> None:
     point = {"code": "electric_total", "type": "Integer", "values": values}
     found = read({"10": point}, {"10": 125})
     assert (found.values, found.diagnostics) == ({}, {"electric_total": 125})
-    assert "room for 9.99999 kWh" in found.warnings[0]
+    assert "maximum of 9.99999 kWh" in found.warnings[0]
     assert read({"10": point}, {"10": 0}).values == {"energy_import": 0}
 
 
