@@ -11,6 +11,9 @@ from esquirell.domain.record import record
 from esquirell.settings.toml_text import parse_toml
 
 CONFIG_VARIABLE = "ESQUIRELL_CONFIG"
+# A system service keeps its state there; commands that people run must find it.
+SERVICE_FOLDER = Path("/etc/esquirell")
+SERVICE_STATE = "/var/lib/esquirell"
 SEARCHED = (
     Path("esquirell.toml"),
     Path("config/esquirell.toml"),

@@ -150,9 +150,21 @@ def _ask_the_machine(state: LoadState) -> None:
         reason = wrong_zone(state.environ) or "this machine's is unknown"
         state.warnings.append(f"{state.file.name}: timezone is missing and {reason}: UTC is used")
     tables.setdefault("timezone", zone or "UTC")
-    tables.setdefault("state_dir", str((state.file.folder / "data").absolute()))
     if systemd := state.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
         tables["state_dir"] = systemd
+    if "state_dir" not in tables:
+        tables["state_dir"] = str((state.file.folder / "data").absolute())
+        _warn_of_divided_state(state)
+
+
+def _warn_of_divided_state(state: LoadState) -> None:
+    """Warn where the service gets its folder from systemd, and a command would take another."""
+    if state.file.path and state.file.folder.absolute() == files.SERVICE_FOLDER:
+        state.warnings.append(
+            f"{state.file.name}: state_dir is missing: this looks into {state.tables['state_dir']},"
+            f' and the service keeps its readings in {files.SERVICE_STATE}; add state_dir = "'
+            f'{files.SERVICE_STATE}" above the first section'
+        )
 
 
 def _add_meters(state: LoadState) -> None:

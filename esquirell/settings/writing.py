@@ -16,12 +16,8 @@ from tomlkit.items import AoT, Table
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.domain.record import record
-from esquirell.settings import private_files
+from esquirell.settings import files, private_files
 from esquirell.settings.model import MqttSettings, RedisSettings, WebSettings
-
-# A system service keeps its state there; commands that people run must find it.
-SERVICE_FOLDER = Path("/etc/esquirell")
-SERVICE_STATE = "/var/lib/esquirell"
 
 _HEAD = """\
 # The configuration of esquirell, written by `esquirell init`.
@@ -80,8 +76,8 @@ def _document(answers: Answers, folder: Path) -> str:
     document = tomlkit.document()
     if answers.timezone:
         document.add("timezone", tomlkit.item(answers.timezone))
-    if folder == SERVICE_FOLDER:
-        document.add("state_dir", tomlkit.item(SERVICE_STATE))
+    if folder == files.SERVICE_FOLDER:
+        document.add("state_dir", tomlkit.item(files.SERVICE_STATE))
     if answers.redis_url:
         document.add("redis", _table({"url": answers.redis_url}))
     if answers.mqtt:

@@ -327,3 +327,15 @@ def test_loading_takes_no_time(folder: ConfigurationFolder) -> None:
     start = time.process_time()
     folder.load(meters)
     assert time.process_time() - start < 1
+
+
+def test_commands_that_look_elsewhere_than_the_service_say_so(
+    folder: ConfigurationFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not folder.load(METER).warnings
+    monkeypatch.setattr(files, "SERVICE_FOLDER", folder.path)
+    (said,) = folder.load(METER).warnings
+    assert f"this looks into {folder.path / 'data'}, and the service keeps its readings in" in said
+    assert said.endswith('add state_dir = "/var/lib/esquirell" above the first section')
+    assert not folder.load(METER, STATE_DIRECTORY="/var/lib/esquirell").warnings
+    assert not folder.load(f'state_dir = "/var/lib/esquirell"\n{METER}').warnings
