@@ -66,6 +66,8 @@ class Live:
         self.refresh_s = refresh_s
         self._lock = threading.Lock()
         self._readings: dict[str, Reading] = {}
+        # Of when the newest stored ones were at the last look.
+        self._stored: dict[str, datetime] = {}
         self._curves: dict[str, Curve] = {}
         self._watchers: set[asyncio.Queue[News]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -77,18 +79,34 @@ class Live:
         self._watchers.clear()
 
     def take(self, reading: Reading, _keys: tuple[str, ...] = ()) -> None:
-        """Take a reading in, from whatever thread; one that is older than the newest is left.
+        """Take a reading in as it is made, from whatever thread; an older one is left.
 
-        So is one of the future, as a wrong clock has stored it, where there is another one.
+        One that seems to be of the future counts: the clock of the machine that polls may be ahead
+        of this one's. It gives way to any other, as that clock may have been set right.
         """
         with self._lock:
             known = self._readings.get(reading.meter)
-            latest = datetime.now(UTC) + AHEAD
-            is_right = known is not None and known.measured_at <= latest
-            if known and is_right and not known.measured_at < reading.measured_at <= latest:
+            if known and known.measured_at >= reading.measured_at and not _is_ahead(known):
                 return
-            self._readings[reading.meter] = reading
-            self._draw(reading)
+            self._show(reading)
+        self._wake(reading)
+
+    def take_stored(self, reading: Reading) -> None:
+        """Take the newest reading in that is stored; one that is not newer is left.
+
+        So is one of the future where there is another, unless it was stored since the last look:
+        a wrong clock may have dated it long ago. It stays until it is no longer the stored one.
+        """
+        with self._lock:
+            known, before = self._readings.get(reading.meter), self._stored.get(reading.meter)
+            self._stored[reading.meter] = moment = reading.measured_at
+            if known is None or known.measured_at < moment:
+                is_due = known is None or not _is_ahead(reading) or bool(before and before < moment)
+            else:
+                is_due = moment < known.measured_at == before and _is_ahead(known)
+            if not is_due:
+                return
+            self._show(reading)
         self._wake(reading)
 
     def note(self, event: Mapping[str, Any]) -> None:
@@ -128,6 +146,10 @@ class Live:
         finally:
             self._watchers.discard(queue)
 
+    def _show(self, reading: Reading) -> None:
+        self._readings[reading.meter] = reading
+        self._draw(reading)
+
     def _draw(self, reading: Reading) -> None:
         power = total_of(reading.values, "active_power")
         if power is not None:
@@ -143,3 +165,8 @@ class Live:
         for queue in self._watchers:
             with suppress(asyncio.QueueFull):
                 queue.put_nowait(news)
+
+
+def _is_ahead(reading: Reading) -> bool:
+    """Whether a reading is of the future, by this machine's clock."""
+    return reading.measured_at > datetime.now(UTC) + AHEAD

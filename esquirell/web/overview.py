@@ -209,7 +209,7 @@ class Overview:
             now = datetime.now(UTC)
             self._live.seed(readings.query(None, now - CURVE, now, _POWERS))
         for reading in readings.latest().values():
-            self._live.take(reading)
+            self._live.take_stored(reading)
 
 
 def state_of(

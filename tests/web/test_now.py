@@ -1,5 +1,6 @@
 """What Now shows: curves, the newest readings, the day so far, the house and its areas."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -68,13 +69,40 @@ def test_the_newest_reading_wins_and_makes_the_curve() -> None:
 
 def test_a_reading_of_a_clock_that_was_ahead_gives_way_to_those_of_the_right_one() -> None:
     live, now = Live(), datetime.now(UTC)
-    live.take(Reading("main", now + timedelta(days=1), {"active_power": 1.0}))
+    tomorrow = Reading("main", now + timedelta(days=1), {"active_power": 1.0})
+    live.take_stored(tomorrow)
     for second in range(2):
         live.take(Reading("main", now + timedelta(seconds=second), {"active_power": 2.0 + second}))
-    assert live.readings()["main"].values == {"active_power": 3.0}
-    # It is still the newest of those that are stored.
-    live.take(Reading("main", now + timedelta(days=1), {"active_power": 1.0}))
-    assert live.readings()["main"].values == {"active_power": 3.0}
+        # It is still the newest of those that are stored.
+        live.take_stored(tomorrow)
+        assert live.readings()["main"].values == {"active_power": 2.0 + second}
+
+
+def test_a_stored_reading_of_a_clock_that_was_ahead_gives_way_once_it_is_deleted() -> None:
+    live, now = Live(), datetime.now(UTC)
+    live.take_stored(Reading("main", now + timedelta(days=1), {"active_power": 1.0}))
+    live.take_stored(Reading("main", now, {"active_power": 2.0}))
+    assert live.readings()["main"].values == {"active_power": 2.0}
+
+
+@pytest.mark.parametrize("take", [Live.take, Live.take_stored], ids=["broker", "database"])
+def test_a_page_whose_clock_falls_behind_shows_new_readings(
+    take: Callable[[Live, Reading], None],
+) -> None:
+    live, now = Live(), datetime.now(UTC)
+    for second in (59, 70, 80):
+        reading = Reading("main", now + timedelta(seconds=second), {"active_power": float(second)})
+        take(live, reading)
+        assert live.readings()["main"] == reading
+
+
+def test_a_page_whose_clock_is_behind_does_not_go_back_to_what_is_stored() -> None:
+    live, now = Live(), datetime.now(UTC)
+    newest = Reading("main", now + timedelta(seconds=90), {"active_power": 2.0})
+    live.take(newest)
+    for second in (30, 80):
+        live.take_stored(Reading("main", now + timedelta(seconds=second), {"active_power": 1.0}))
+        assert live.readings()["main"] == newest
 
 
 def read(**values: float) -> Reading:
