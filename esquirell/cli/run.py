@@ -105,11 +105,8 @@ def worker(call: Call, *, queues: tuple[str, ...], kind: Kind, concurrency: int 
     database.take()
     size = 1 if kind == "solo" else concurrency or runtime.settings.worker.concurrency
     role = roles.worker(runtime, database, queues or (roles.DEFAULT_QUEUE,), kind)
-    try:
-        code = process.run_worker(runtime, role, Pool(kind, size))
-    finally:
-        # Others with this database take it again at once.
-        database.release()
+    # The claim is not released at the end, but expires: other workers may hold it as well.
+    code = process.run_worker(runtime, role, Pool(kind, size))
     return restarting.ended(runtime, code)
 
 

@@ -217,26 +217,31 @@ class ServiceLocks:
     def __init__(self, settings: Settings) -> None:
         database, directory = lock_of(settings), settings.state_dir / DIRECTORY_LOCK
         self._locks = [RunLock(database)]
-        self._redis: tuple[RedisClaim, ...] = ()
+        self._redis: RedisClaim | None = None
+        self._workers: RedisClaim | None = None
         if directory != database:
             self._locks.append(RunLock(directory, "this state directory"))
 
     def take_redis(self, claim: RedisClaim, workers: RedisClaim) -> None:
         """Take a Redis that others may use. Raises AlreadyRunningError.
 
-        `workers` is held with the workers of the same database: others are only reported.
+        `workers` is held with the workers of the same database: others are only reported. As they
+        may go on, it is not released, but expires.
         """
         claim.take()
-        self._redis = (claim, workers)
+        self._redis, self._workers = claim, workers
 
     def keep_redis(self) -> None:
         """Renew the claims to Redis."""
-        for one in self._redis:
+        for one in self._claims():
             one.keep()
 
     def rivals(self) -> tuple[str, ...]:
         """Return that others use the same Redis for another database, if some do."""
-        return tuple(rival for one in self._redis for rival in one.rivals())
+        return tuple(rival for one in self._claims() for rival in one.rivals())
+
+    def _claims(self) -> tuple[RedisClaim, ...]:
+        return tuple(one for one in (self._redis, self._workers) if one)
 
     def take(self) -> None:
         """Take all. Raises AlreadyRunningError, or ConfigError for an unusable file."""
@@ -250,8 +255,8 @@ class ServiceLocks:
 
     def release(self) -> None:
         """Free all."""
-        for one in self._redis:
-            one.release()
+        if self._redis:
+            self._redis.release()
         for lock in self._locks:
             lock.release()
 

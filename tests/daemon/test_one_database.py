@@ -60,12 +60,13 @@ def test_workers_with_one_database_share_a_redis_and_another_is_refused(
     other.keep()
     assert other.rivals() == ()
     found["other"] = "other"
-    first.release()
-    second.release()
+    # As it does by itself once none of them renews it.
+    server.client.delete(KEY)
     other.keep()
     assert other.rivals() == ()
-    first.keep()
-    assert first.rivals() == (ANOTHER_DATABASE,)
+    late = claim_of(server, lambda: "one")
+    late.keep()
+    assert late.rivals() == (ANOTHER_DATABASE,)
 
 
 def test_a_disk_that_was_plugged_in_again_is_no_rival(
@@ -97,6 +98,22 @@ def test_a_worker_with_a_database_of_its_own_does_not_start(
     assert "with another database uses this Redis" in worker.log
     assert "Traceback" not in worker.log
     assert worker.readings() == 0
+
+
+def test_a_worker_that_ends_leaves_the_claim_to_the_others(
+    start: Callable[..., Service], config: str, server: RedisProcess
+) -> None:
+    worker = start(config, "worker")
+    eventually(lambda: "esquirell.db" in str(server.client.get(KEY)))
+    server.client.config_set("notify-keyspace-events", "Kg")
+    with server.client.pubsub() as events:  # type: ignore[no-untyped-call]  # as redis has it
+        events.subscribe(f"__keyspace@0__:{KEY}")
+        assert worker.stop() == 0
+        said = []
+        while event := events.get_message(timeout=1.0):
+            said.append(event["data"])
+    # Subscribed, and perhaps renewed meanwhile.
+    assert set(said) - {"expire"} == {1}
 
 
 def test_a_service_names_a_worker_with_another_database(
