@@ -137,14 +137,10 @@ class RedisServer:
             self._process.stdin.close()
 
     def stop(self) -> None:
-        """End the server."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(STOP_S)
+        """End the server; one that a failing disk keeps in the kernel ends with its last call."""
+        process, self._process = self._process, None
+        if process is not None and not _ends(process):
+            self._complain(f"process {process.pid} was killed and does not end: its disk may fail")
         with contextlib.suppress(OSError):
             self._socket.unlink(missing_ok=True)
 
@@ -205,6 +201,16 @@ class RedisServer:
                 return
             time.sleep(0.02)
         raise ConfigError(f"the Redis server {self.program} did not start: see {self._log}")
+
+
+def _ends(process: subprocess.Popen[bytes]) -> bool:
+    """End a process; return whether it has ended."""
+    for end in (process.terminate, process.kill):
+        end()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_S)
+            return True
+    return False
 
 
 def end_server(socket_file: Path) -> None:

@@ -69,6 +69,30 @@ def test_an_own_redis_that_hangs_is_restarted(
     server.stop()
 
 
+# It is left to the system, which ends it at last.
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_an_own_redis_that_does_not_even_end_when_killed_is_replaced_and_said_to_be_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = Seconds()
+    server = RedisServer(tmp_path / "redis.sock", seconds)
+    server.start()
+    with redis.Redis(unix_socket_path=str(tmp_path / "redis.sock")) as client:
+        first = int(str(client.info()["process_id"]))
+        os.kill(first, signal.SIGSTOP)
+        # As in a call of a disk that never answers, no signal comes through.
+        monkeypatch.setattr("esquirell.daemon.redis_server.STOP_S", 0.1)
+        monkeypatch.setattr("subprocess.Popen.kill", lambda _process: None)
+        for _ in range(5):
+            seconds.now += 5
+            server.keep_running()
+        assert int(str(client.info()["process_id"])) != first
+    assert caplog.text.count(f"process {first} was killed and does not end") == 1
+    monkeypatch.undo()
+    os.kill(first, signal.SIGKILL)
+    server.stop()
+
+
 def test_an_own_redis_waits_for_its_directory(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
