@@ -144,7 +144,12 @@ def _overflown(profile: Profile, answer: Mapping[str, Any]) -> int:
 
 
 def _holds_enough(answer: Mapping[str, Any], profile: Profile, known: int) -> bool:
-    """Return whether an answer has most of a family's datapoints, or consists of them."""
+    """Return whether an answer has most of a family's datapoints, or consists of them.
+
+    A profile that lists products and requires no datapoints is for these products alone.
+    """
+    if profile.products and not profile.requires:
+        return False
     held = sum(dp in answer for dp in profile.requires)
     whole = held == len(profile.requires)
     return whole or (

@@ -363,3 +363,16 @@ def test_a_maker_who_calls_the_power_of_a_channel_apparent_is_not_believed() -> 
         values = try_capture({**known, "dps": {**answer, "105": 4999, "120": 95}}).values
         assert (values["active_power_a"], values["active_power_b"]) == (2704.3, 49.9)
         assert "apparent_power" not in values
+
+
+@pytest.mark.parametrize("rest", [{}, {"26": 0}, {"38": "memory", "41": "", "42": ""}])
+@pytest.mark.parametrize("added", [5, 500, 50_000])
+def test_an_increment_is_no_counter_beside_a_second_switch(
+    added: int, rest: dict[str, Any]
+) -> None:
+    """A profile of one product, whose DP 17 is a counter, is for that product alone."""
+    answer = {"1": True, "9": False, "17": added, "18": 500, "19": 1100, "20": 2310, **rest}
+    trial = try_capture({"dps": answer})
+    assert trial.values == {"current": 0.5, "active_power": 110.0, "voltage": 231.0}
+    counted = try_capture({"product_id": "a6djabzmpbbp62gw", "dps": answer}).values
+    assert counted["energy_import"] == added / 1000
