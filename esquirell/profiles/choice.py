@@ -245,9 +245,7 @@ def _score(profile: Profile, answer: Mapping[str, Any]) -> int:
 
 
 def _unproven(profile: Profile) -> frozenset[str]:
-    return frozenset(
-        dp for dp, point in profile.datapoints.items() if point.trust in ("doubtful", "unproven")
-    )
+    return frozenset(dp for dp, point in profile.datapoints.items() if point.trust != "sure")
 
 
 def _disagreements(claim: Profile, inferred: Profile) -> Iterator[str]:

@@ -48,6 +48,9 @@ ROOM = 99_999_999
         ("cur_current", "W", 0, 0, 9999, "active_power"),
         ("cur_leakage", "mA", 0, 0, 9999, "leakage_current"),
         ("residual_current", "mA", 0, 0, 9999, "leakage_current"),
+        # SPM02's maker describes a power factor under that name.
+        ("leakage_current", "", 2, -100, 100, "power_factor"),
+        ("leakage_current", "", 3, 0, 100, "leakage_current"),
         ("cur_neutral", "kWh", 2, 0, ROOM, "energy_export"),
         ("battery_charge", "kWh", 2, 0, ROOM, "energy_charged"),
         ("battery_charge", "", 0, 0, 100, None),

@@ -55,6 +55,52 @@ def test_a_scale_that_was_settled_stays(tmp_path: Path) -> None:
         assert choices.decode(one, answer).values["active_power"] == answer["5"] / 10
 
 
+def spm02(unit: str, watts: int, said: int) -> tuple[dict[str, Any], dict[str, int]]:
+    """Return a mapping and an answer of three phases, and of what is called their leakage."""
+    points = {"15": ("leakage_current", unit, 2, said)}
+    for dp, phase in zip((102, 105, 108), "xyz", strict=True):
+        points |= {
+            str(dp): (f"cur_voltage_{phase}", "V", 1, 2350),
+            str(dp + 1): (f"cur_current_{phase}", "A", 3, 3600 * bool(watts)),
+            str(dp + 2): (f"cur_power_{phase}", "kW", 3, watts),
+        }
+    mapping = {
+        dp: {"code": code, "type": "Integer", "values": {"unit": unit, "scale": scale, "max": 9999}}
+        for dp, (code, unit, scale, _) in points.items()
+    }
+    return mapping, {dp: raw for dp, (*_, raw) in points.items()}
+
+
+@pytest.mark.parametrize("unit", ["A", ""])
+@pytest.mark.parametrize("first", [(380, 45), (677, 80), (0, 0), (677, 45)])
+def test_a_power_factor_is_no_leakage_whatever_the_first_answer_was(
+    tmp_path: Path, unit: str, first: tuple[int, int]
+) -> None:
+    mapping, answer = spm02(unit, *first)
+    one = meter(profile="auto", mapping_file=devices_json(tmp_path, mapping))
+    choices = Choices()
+    assert "leakage_current" not in choices.decode(one, answer).values
+    found = [choices.decode(one, spm02(unit, 677, said)[1]).values for said in (80, 80, 81, 80)]
+    assert [values.get("power_factor") for values in found[-2:]] == [0.81, 0.8]
+    assert all("leakage_current" not in values for values in found)
+
+
+def test_an_idle_leakage_may_turn_out_to_be_the_power_factor(tmp_path: Path) -> None:
+    plug = {
+        "15": {"code": "leakage_current", "type": "Integer", "values": {"unit": "mA", "scale": 0}},
+        "18": {"code": "cur_current", "type": "Integer", "values": {"unit": "mA", "scale": 0}},
+        "19": {"code": "cur_power", "type": "Integer", "values": {"unit": "W", "scale": 1}},
+        "20": {"code": "cur_voltage", "type": "Integer", "values": {"unit": "V", "scale": 1}},
+    }
+    one = meter(profile="auto", mapping_file=devices_json(tmp_path, plug))
+    for said, key in ((90, "power_factor"), (12, "leakage_current")):
+        choices = Choices()
+        idle = choices.decode(one, {"15": 0, "18": 0, "19": 0, "20": 2300})
+        assert (idle.values["leakage_current"], idle.warnings) == (0, ())
+        load = {"15": said, "18": 5000, "19": 10_350, "20": 2300}
+        assert key in choices.decode(one, load).values
+
+
 def test_a_doubt_ends_with_the_first_answer_that_tells() -> None:
     one = meter(profile="auto")
     choices = Choices()

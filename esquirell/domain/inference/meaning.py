@@ -56,6 +56,9 @@ _COUNTED = frozenset(
     ["consumption", "cumulative", "accumulated", "accumulative", *words.STORED, "kwh", "wh"]
 )
 
+# The scale and the highest number of a share: SPM02's power factor under the name of a leakage.
+_SHARE = (2, 100)
+
 
 @record
 class Meaning:
@@ -82,6 +85,8 @@ def meaning_of(spec: Specified) -> Meaning | None:
     if "add" in tokens:
         return _increment(tokens, spec)
     if tokens in (("leakage", "current"), ("residual", "current"), ("cur", "leakage")):
+        if unit is None and (spec.scale, spec.highest) == _SHARE:
+            return Meaning("power_factor")
         return Meaning("leakage_current") if code != "Leakage_current" else None
     if is_chosen(spec) or (spec.of_a_day and "energy" in tokens):
         return None

@@ -18,7 +18,9 @@ _MOST_W = 30_000
 # Micro inverters have up to four panels.
 _MICRO, _MOST_MICRO_W = "znnbq", 5000
 _LEAK_NEAR = 0.03
-_MOST_LEAKING_A = 0.5
+_IS_FACTOR = "it is the power factor: it equals power / (voltage x current)"
+# A leakage of hundredths of an ampere and more trips a breaker: no device counts it in these.
+_COARSE = 100
 _MADE_OF = ("voltage", "current", "active_power")
 _SUM_NEAR = 0.02
 
@@ -81,18 +83,29 @@ def _goes_by(point: InferredDatapoint, suffix: str) -> bool:
 
 
 def _factor_in_leakage(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> None:
-    """Distinguish SPM01's and SPM02's power factor, P / (V x I), from others' leakage current."""
+    """Distinguish SPM01's and SPM02's power factor, P / (V x I), from others' leakage current.
+
+    Until an answer proves it one of both, it is left open. Steps of ten milliamperes, which no
+    leakage has, stay raw; finer ones are published as what they are called.
+    """
     found = by_key(points)
     leakage = found.get("leakage_current")
-    if leakage is None or not leakage.raw or leakage.meaning is None or "power_factor" in found:
+    if leakage is None or leakage.meaning is None or "power_factor" in found:
         return
+    is_coarse = leakage.divisor <= _COARSE
     factor = _factor(found) or _factor_of_frames(points, answer)
-    if (leakage.value or 0) > _MOST_LEAKING_A:  # nowhere for long
+    if is_coarse:
         factor = factor or _factor_of_phases(found)
-    if factor and abs(leakage.raw / 100 - factor) < _LEAK_NEAR:
+    raw = leakage.raw or 0
+    is_near = factor is not None and abs(raw / 100 - factor) < _LEAK_NEAR
+    if raw and is_near:
         leakage.meaning = replace(leakage.meaning, quantity="power_factor")
         leakage.divisor = 100
-        leakage.note = "it is the power factor: it equals power / (voltage x current)"
+        leakage.trust, leakage.note = "sure", _IS_FACTOR
+    elif is_coarse:
+        leakage.leave_out("it may be the power factor: no answer has shown what it is")
+    elif leakage.trust == "sure" and (factor is None or is_near) and raw <= 100:  # noqa: PLR2004
+        leakage.trust = "likely"
 
 
 def inverter(points: Sequence[InferredDatapoint], category: str, answer: Mapping[str, Any]) -> None:
