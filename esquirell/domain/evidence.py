@@ -142,7 +142,7 @@ def _power(values: Values, suffix: str, apparent: float, *, doubts: int) -> _Pro
         said = f"voltage x current, {apparent:.0f} VA, allows the {watts:g} W of {key}"
         return max(_proved(apparent, watts) - doubts, 0), said
     small = _MOST_IDLE_VA <= apparent <= _MOST_SMALL_VA
-    if small and watts >= _POOREST_FACTOR * apparent:
+    if small and watts >= _POOREST_FACTOR * apparent and allows(apparent, watts):
         said = f"small loads have such a power factor: {watts:g} W of {apparent:.0f} VA ({key})"
         return max(1 - doubts, 0), said
     if apparent < _MOST_IDLE_VA and allows(apparent, watts):

@@ -232,6 +232,9 @@ def test_a_raw_value_fits_what_is_described(spec: Specified, raw: object, fits: 
         # More than V x I, and a factor and a load that are next to nothing.
         ({"voltage": 115.7, "current": 0.462, "active_power": 64.2}, 1),
         ({"voltage": 236.8, "current": 0.6, "active_power": 3, "power_factor": 0.05}, 0),
+        # A small load with a poor power factor, and more than any load takes.
+        ({"voltage": 232.1, "current": 0.228, "active_power": 6.1}, 1),
+        ({"voltage": 231.3, "current": 0.2, "active_power": 4000}, 0),
         ({"active_power": 323, "reactive_power": 191, "power_factor": 0.86}, 4),
         ({"active_power": 323, "reactive_power": 191, "power_factor": 0.66}, 0),
         ({"frequency": 50}, 0),
