@@ -1,6 +1,7 @@
 """`esquirell init`: write a configuration from answers, a devices.json, or an account at Tuya."""
 
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Collection, Sequence
@@ -13,6 +14,7 @@ from pydantic import SecretStr
 from esquirell.cli import accounts, guide
 from esquirell.cli.call import Command
 from esquirell.cli.checks.machine import exposed
+from esquirell.cli.invocation import as_typed
 from esquirell.cli.meter_questions import (
     LISTED,
     ask_meters,
@@ -161,12 +163,15 @@ def _answers(devices: Path | None) -> Answers:
     if devices:
         meters, undescribed = _take_over(devices)
         if not sys.stdin.isatty():
+            meters = _described(devices, meters, undescribed)
             given = BROKER_GIVEN in os.environ
             return Answers(zone, None if given else _default_mqtt(), ask_upstream(meters))
         mqtt = _mqtt()
         if click.confirm("Read each of them once now?", default=True):
             meters = read_once(meters, undescribed)
             _refuse_none(devices, meters)
+        else:
+            meters = _described(devices, meters, undescribed)
         return Answers(zone, mqtt, ask_upstream(meters))
     try:
         return Answers(zone, _mqtt(), ask_upstream(ask_meters()))
@@ -182,13 +187,40 @@ def _take_over(devices: Path) -> tuple[tuple[Meter, ...], Collection[str]]:
     """Return the meters of a list, and the names of plugs that may measure nothing."""
     meters, left_out, undescribed = read_devices(devices)
     for meter in meters:
-        say(f"{meter.label or meter.device_id}: added as {meter.name}")
+        if meter.name in undescribed:
+            say(f"{meter.title}: the list does not say whether this plug measures")
+        else:
+            say(f"{meter.label or meter.device_id}: added as {meter.name}")
     for name, reason in left_out:
         say(f"{name}: left out, {reason}")
     for finding in exposed(meters, None):
         warn(f"{finding.message} and the keys in it: {finding.remedy}")
     _refuse_none(devices, meters)
     return meters, undescribed
+
+
+def _described(
+    devices: Path, meters: Sequence[Meter], undescribed: Collection[str]
+) -> tuple[Meter, ...]:
+    """Leave out the plugs that nobody read: those without a measurement would never have values.
+
+    One without a product id is not from the maker's list: who wrote it down says that it measures.
+    """
+    plugs = [meter for meter in meters if meter.name in undescribed and meter.product_id]
+    if plugs and len(plugs) == len(meters):
+        raise ConfigError(
+            f"{devices} does not say of any of its plugs whether it measures: nothing was written; "
+            "run init in a terminal and let it read each once, or download the mappings with "
+            "tinytuya's wizard"
+        )
+    for meter in meters:
+        if meter in plugs:
+            add = shlex.join(["--from-devices", str(devices), "--device-id", meter.device_id])
+            remedy = as_typed(f"`esquirell meters add {add}`")
+            say(f"{meter.title}: left out, as it was not read; if it measures: {remedy}")
+        elif meter.name in undescribed:
+            say(f"{meter.title}: added as {meter.name}, but not read")
+    return tuple(meter for meter in meters if meter not in plugs)
 
 
 def _refuse_none(devices: Path, meters: Sequence[Meter]) -> None:

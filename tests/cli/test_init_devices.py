@@ -246,6 +246,51 @@ def test_plugs_of_which_the_list_says_nothing_are_taken_if_they_measure(
     assert (meter.name, meter.address) == ("fridge", "127.0.0.1")
 
 
+def put_plugs(folder: Path) -> None:
+    """Write the maker's list of a meter and two plugs whose mappings were not downloaded."""
+    known = {"key": KEY, "category": "cz", "product_id": "unknown", "ip": "127.0.0.1"}
+    plugs = [known | {"name": name, "id": f"bf-{name}"} for name in ("Radio", "Lamp")]
+    house = known | {"name": "House", "id": "bf01", "category": "zndb"}
+    (folder / "devices.json").write_text(json.dumps([house, *plugs]))
+
+
+def test_plugs_that_nobody_read_are_left_out_and_named(folder: Path) -> None:
+    put_plugs(folder)
+    result = run("--from-devices", "devices.json")
+    assert result.exit_code == 0
+    assert [one.name for one in load(None, {}).meters] == ["house"]
+    said = " ".join(result.output.split())
+    for name in ("Radio", "Lamp"):
+        assert f"{name}: left out, as it was not read; if it measures: " in said
+        assert f"meters add --from-devices devices.json --device-id bf-{name}`" in said
+        assert f"{name}: added" not in said
+
+
+def test_plugs_that_shall_not_be_read_are_left_out_too(folder: Path) -> None:
+    put_plugs(folder)
+    with Terminal([*COMMAND, "--from-devices", "devices.json"]) as terminal:
+        terminal.answer("MQTT host", "127.0.0.1")
+        terminal.answer("MQTT port", str(free_port()))
+        terminal.answer("MQTT user", "")
+        terminal.answer("Change these answers?", "n")
+        terminal.answer("Read each of them once now?", "n")
+        terminal.answer("May other machines on your network open the page", "")
+        assert terminal.finish() == 0
+    assert "Radio: left out, as it was not read" in " ".join(terminal.text.split())
+    assert [one.name for one in load(folder / "esquirell.toml", {}).meters] == ["house"]
+
+
+def test_nothing_but_plugs_that_nobody_read_writes_nothing(folder: Path) -> None:
+    put_plugs(folder)
+    (folder / "devices.json").write_text(
+        json.dumps(json.loads((folder / "devices.json").read_text())[1:])
+    )
+    assert "run init in a terminal and let it read each once" in refusal(
+        "--from-devices", "devices.json"
+    )
+    assert names(folder) == ["devices.json"]
+
+
 @pytest.mark.usefixtures("own_ports")
 def test_from_a_search_to_the_first_reading(folder: Path, broker: Mosquitto) -> None:
     listed = [{"id": FIRST, "name": "House", "key": "another-key-1234"}]
