@@ -188,6 +188,20 @@ def test_a_folder_is_no_configuration(folder: ConfigurationFolder) -> None:
             "[mqtt]\nhost = localhost\n",
             "Invalid value (at line 2): text must be in quotes",
         ),
+        *(
+            (
+                f"[push]\nenabled = {said}\n",
+                "Invalid value (at line 2): type true or false, in lower case and without quotes",
+            )
+            for said in ("True", "FALSE # not now", "yes", "Off")
+        ),
+        *(
+            (f"[mqtt]\nport = {said}\n", "Invalid value (at line 2): a value is missing")
+            for said in ("", "# the usual one", "[1, , 2]")
+        ),
+        ("[mqtt]\r\nport =\r\nhost = 1\r\n", "Invalid value (at line 2): a value is missing"),
+        ("port =", "Invalid value (at end of document): a value is missing"),
+        ("host = on-prem", "Invalid value (at line 1): text must be in quotes"),
         (
             "[mqtt]\nhost = “localhost”\n",
             (
