@@ -13,6 +13,7 @@ import click
 
 from esquirell.cli.app import app
 from esquirell.cli.output import complain
+from esquirell.cli.requirements import is_required
 from esquirell.domain.errors import ConfigError, DiskError, EsquirellError, InstallationError
 
 FINE, FAILED, USAGE = 0, 1, 2
@@ -137,14 +138,16 @@ def _unexpected(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         place = error.filename or "what this was written to"
         return f"no space is left for {place}: make room and try again", FAILED
-    if isinstance(error, ImportError) or _is_ours(error):
+    if _is_ours(error):
         return str(InstallationError(str(error))), FAILED
     kind = type(error).__name__
     return f"an unexpected error: {kind}: {error}; --debug shows where", FAILED
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether a file that came with the program can't be read."""
+    """Whether a module or a file that came with the program is missing or can't be read."""
+    if isinstance(error, ImportError):
+        return is_required(error.name or "")
     if not isinstance(error, OSError) or not isinstance(error.filename, str):
         return False
     return Path(error.filename).is_relative_to(_PACKAGE)

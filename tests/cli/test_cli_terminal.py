@@ -20,6 +20,7 @@ import esquirell
 from esquirell.cli import errors
 from esquirell.cli.commands import COMMANDS
 from esquirell.cli.output import working, wrapped
+from esquirell.cli.requirements import is_required
 from esquirell.cli.systemd.layout import COMPLETION, Layout
 
 ROOT = Path(__file__).parents[2]
@@ -224,6 +225,41 @@ def test_a_damaged_installation_is_named_in_one_sentence(
     assert "this installation is damaged" in done.stderr
     assert named in done.stderr
     assert done.stderr.endswith("install esquirell again\n")
+
+
+def test_a_foreign_module_that_is_missing_is_no_damage(installed: Path, tmp_path: Path) -> None:
+    """A driver that a setting names, such as boto3 of kombu's SQS, is none of our requirements."""
+    with (installed / "profiles/capture.py").open("a") as module:
+        module.write("import a_driver_of_others\n")
+    answer = tmp_path / "answer.json"
+    answer.write_text('{"dps": {"18": 500, "19": 1100, "20": 2300}}')
+    command = [sys.executable, "-m", "esquirell", "profiles", "try", str(answer)]
+    done = subprocess.run(
+        command, cwd=installed.parent, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "an unexpected error: ModuleNotFoundError: No module named 'a_d" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "required"),
+    [
+        ("esquirell.profiles.capture", True),
+        ("kombu.transport.redis", True),
+        ("redbeat", True),
+        ("paho.mqtt", True),
+        ("tuya_sharing", True),
+        ("vine", True),  # of celery
+        ("dateutil.rrule", True),  # of celery, from python-dateutil
+        ("boto3", False),
+        ("pymysql", False),
+        ("psycopg", False),  # an extra
+        ("pytest", False),
+        ("", False),
+    ],
+)
+def test_an_installation_consists_of_its_requirements(module: str, required: bool) -> None:
+    assert is_required(module) is required
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1250"])
