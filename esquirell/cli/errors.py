@@ -13,7 +13,6 @@ import click
 
 from esquirell.cli.app import app
 from esquirell.cli.output import complain
-from esquirell.cli.requirements import is_required
 from esquirell.domain.errors import ConfigError, DiskError, EsquirellError, InstallationError
 
 FINE, FAILED, USAGE = 0, 1, 2
@@ -147,6 +146,8 @@ def _unexpected(error: BaseException) -> tuple[str, int]:
 def _is_ours(error: BaseException) -> bool:
     """Whether a module or a file that came with the program is missing or can't be read."""
     if isinstance(error, ImportError):
+        from esquirell.cli.requirements import is_required  # noqa: PLC0415 - only errors need it
+
         return is_required(error.name or "")
     if not isinstance(error, OSError) or not isinstance(error.filename, str):
         return False
