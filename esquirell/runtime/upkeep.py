@@ -19,7 +19,7 @@ from esquirell.settings.private_files import make_directory
 from esquirell.settings.state_files import StateDirectory, half_restored
 from esquirell.storage.corrections.store import Corrections
 from esquirell.storage.database import Database
-from esquirell.storage.maintenance import archive, care, moving
+from esquirell.storage.maintenance import care, moving, restoring
 from esquirell.storage.maintenance.care import Backups
 from esquirell.storage.maintenance.claim import Claim
 from esquirell.storage.maintenance.repair import DatabaseRepair
@@ -76,7 +76,7 @@ class Upkeep:
 
         Raises ConfigError or UnavailableError.
         """
-        return archive.restore(file, self.database)
+        return restoring.restore(file, self.database)
 
     def forget(self, meter: str) -> int:
         """Remove everything stored about a meter; return the number of its readings.

@@ -13,7 +13,7 @@ from esquirell.domain.errors import ConfigError, SpoolError
 from esquirell.domain.reading import Reading
 from esquirell.domain.undated import Mark
 from esquirell.storage import sqlite
-from esquirell.storage.maintenance.archive import set_aside
+from esquirell.storage.maintenance.restoring import set_aside
 from esquirell.storage.reading_json import to_body, to_reading, to_undated, to_undated_body
 from esquirell.storage.reserve import Reserve
 

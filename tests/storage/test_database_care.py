@@ -10,8 +10,8 @@ from support.db_revisions import stamp
 
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage.database import Database
-from esquirell.storage.maintenance.archive import restore
 from esquirell.storage.maintenance.care import backup, check
+from esquirell.storage.maintenance.restoring import restore
 from esquirell.storage.maintenance.revision import HEAD
 from esquirell.storage.readings import Readings
 

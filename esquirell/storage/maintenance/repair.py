@@ -14,8 +14,8 @@ from esquirell import whole_file
 from esquirell.domain.errors import EsquirellError
 from esquirell.storage import sqlite
 from esquirell.storage.database import Database
-from esquirell.storage.maintenance.archive import set_aside, stage
 from esquirell.storage.maintenance.care import Backups
+from esquirell.storage.maintenance.restoring import set_aside, stage
 from esquirell.storage.maintenance.revision import ensure_current
 
 log = logging.getLogger(__name__)
