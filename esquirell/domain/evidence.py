@@ -49,11 +49,15 @@ _NEAR = 0.02
 
 @record
 class Evidence:
-    """The evidence for and against a profile, in sentences; `strength` adds up the proofs."""
+    """The evidence for and against a profile, in sentences; `strength` adds up the proofs.
+
+    Of the refusals, `off_grid` counts the voltages and frequencies that no grid has.
+    """
 
     strength: int = 0
     proofs: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
+    off_grid: int = 0
 
 
 def weigh(values: Values) -> Evidence:
@@ -62,10 +66,12 @@ def weigh(values: Values) -> Evidence:
         *_voltages(values), *_powers(values), *_triangle(values), *_direct(values),
         *_sums(values), *_twice(values), *_frequency(values),
     ]  # fmt: skip
+    off_grid = tuple(_off_grid(values))
     return Evidence(
         sum(strength for strength, _ in proofs),
         tuple(sentence for _, sentence in proofs),
-        tuple(_refusals(values)),
+        (*off_grid, *_refusals(values)),
+        len(off_grid),
     )
 
 
@@ -213,7 +219,7 @@ def _frequency(values: Values) -> Iterator[_Proof]:
         yield 2, f"{value:g} Hz is a grid frequency"
 
 
-def _refusals(values: Values) -> Iterator[str]:
+def _off_grid(values: Values) -> Iterator[str]:
     for key, value in values.items():
         quantity, suffix = split_key(key)
         if quantity.key == "voltage" and value and not suffix.startswith(NO_GRID):
@@ -221,7 +227,12 @@ def _refusals(values: Values) -> Iterator[str]:
                 yield f"{value:g} V of {key} is not a grid voltage"
         elif quantity.key == "frequency" and value and not _GRID_HZ[0] <= value <= _GRID_HZ[1]:
             yield f"{value:g} Hz is not a grid frequency"
-        elif quantity.key == "leakage_current" and value > _MOST_LEAKING_A:
+
+
+def _refusals(values: Values) -> Iterator[str]:
+    for key, value in values.items():
+        quantity, suffix = split_key(key)
+        if quantity.key == "leakage_current" and value > _MOST_LEAKING_A:
             yield f"{value:g} A is too much for a lasting leakage current"
         elif quantity.key == "power_factor":
             yield from _contradicted(values, key, suffix)

@@ -205,8 +205,7 @@ def faults(profile: Profile, answer: Mapping[str, Any]) -> int:
 
 def hard_faults(profile: Profile, answer: Mapping[str, Any]) -> int:
     """Count those that slightly different sampling times do not explain."""
-    refusals = weigh(decode(answer, profile).values).refusals
-    return sum("no grid" in refusal for refusal in refusals) + misfits(profile, answer)
+    return weigh(decode(answer, profile).values).off_grid + misfits(profile, answer)
 
 
 def _loses(claim: Profile, inferred: Profile, answer: Mapping[str, Any]) -> bool:

@@ -92,7 +92,7 @@ class Saver:
     @property
     def problems(self) -> list[str]:
         """Return why readings wait, in the words of the database and the disk, if any do."""
-        reasons = (("the database", self._away), ("a place on the disk", self._no_room))
+        reasons = (("the database", self._away), ("space on the disk", self._no_room))
         return [f"readings wait for {what}: {why}" for what, why in reasons if why is not None]
 
     def retry(self) -> None:

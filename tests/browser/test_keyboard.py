@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+
+pytest.importorskip("selenium", reason="make browser installs what steers Chromium")
+
 from support.browser_keys import ALL, DOWN, ENTER, ESCAPE, RIGHT, SPACE, Keyboard
 from support.page import PASSWORD
 from support.page_house import House

@@ -201,7 +201,7 @@ def test_an_archive_that_would_write_elsewhere_is_refused(
     file = archive(tmp_path / "evil", {"manifest.json": MANIFEST, name: b"evil"})
     said = esquirell("restore", file)
     assert said.code == 2
-    assert f"it holds {name!r}" in said.sentence
+    assert f"it contains {name!r}" in said.sentence
     assert state(machine) == before
     assert not list(tmp_path.rglob("evil.*"))
 

@@ -267,7 +267,7 @@ def test_who_was_heard_and_refused_is_said_of_an_answer_alone(capture: Path) -> 
     answer = {"dps": {"1": True, "18": 235, "19": 251, "20": 2391, "99": "x"}}
     shown = tried(capture, answer, "--explain")["explanation"]
     assert "recognised" in shown["found"]
-    assert any("no grid" in one for one in shown["refused"])
+    assert any("not a grid voltage" in one for one in shown["refused"])
     points = {one["dp"]: one for one in shown["datapoints"]}
     assert points["20"]["supported"][0].endswith("of the votes for voltage = 239.1")
     assert points["99"]["became"] == "a diagnostic"

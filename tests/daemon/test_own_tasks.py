@@ -244,7 +244,7 @@ def test_malformed_messages_are_discarded_and_work_goes_on(
     said = "from my_tasks import add; import esquirell.celery; print(add.delay(1).get(timeout=60))"
     assert in_a_shell(service, said) == 2
     assert service.log.count("is discarded") == 1
-    assert service.log.count("there is no task my_tasks.gone here") == 1
+    assert service.log.count("unknown task my_tasks.gone") == 1
     assert "unacked" not in str(redis.client.keys())
 
 

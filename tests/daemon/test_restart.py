@@ -97,7 +97,7 @@ def test_all_processes_of_a_service_restart_and_log_more(
         assert house.ask("log_level", level="debug")["data"] == {"level": "debug"}
         await_level(house.observer, "debug")
         for service in services:
-            eventually(lambda: "level is debug" in service.log, what=lambda: service.log)  # noqa: B023 - same
+            eventually(lambda: "changed to debug" in service.log, what=lambda: service.log)  # noqa: B023 - same
         house.observer.forget()
         house.ask("restart")
         for service in services:
