@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -129,15 +129,23 @@ def test_meters_that_are_searched_for_share_one_listener(ports: Ports) -> None:
         return listener(ports)
 
     finder = Finder(open_one, LONG_S)
-    names = ["one", "two", "three"]
     with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
-        found = [pool.submit(finder.find, an_auto_meter(device_id=name)) for name in names]
+
+        def search(name: str) -> Future[Announcement]:
+            return pool.submit(finder.find, an_auto_meter(device_id=name))
+
+        def announce(name: str) -> None:
+            stack.enter_context(Broadcaster(ports, name, address=f"192.0.2.{len(name)}"))
+
+        # The first goes on until the others have found theirs.
+        first = search("first")
         eventually(lambda: opened)
-        for number, name in enumerate(names):
-            stack.enter_context(Broadcaster(ports, name, address=f"192.0.2.{number}"))
-        assert [one.result().address for one in found] == [
-            f"192.0.2.{number}" for number in range(3)
-        ]
+        others = [search("b"), search("cc")]
+        announce("b")
+        announce("cc")
+        assert [one.result().address for one in others] == ["192.0.2.1", "192.0.2.2"]
+        announce("first")
+        assert first.result().address == "192.0.2.5"
     assert opened == [1]
 
 
