@@ -14,13 +14,13 @@ class EsquirellError(Exception):
 
 
 class ConfigError(EsquirellError):
-    """Tell the user which setting to change, and stop: the command line exits with 2."""
+    """The user must change a setting; the command line exits with 2."""
 
     code = "internal"
 
 
 class InstallationError(EsquirellError):
-    """Tell the user to install esquirell again: a file of the program is missing or damaged."""
+    """A file of the program is missing or damaged: esquirell must be installed again."""
 
     def __init__(self, file: str) -> None:
         super().__init__(file)
@@ -31,7 +31,7 @@ class InstallationError(EsquirellError):
 
 
 class DiskError(ConfigError):
-    """Tell the user what to do about a file that the disk or its rights keep from being used.
+    """A file can't be used because of its disk or its permissions; the user must act.
 
     Nothing is wrong with what was asked for: the command line exits with 1.
     """

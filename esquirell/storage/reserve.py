@@ -1,4 +1,4 @@
-"""Room on a disk that is kept for the time when others have filled it."""
+"""Space reserved on a disk, for readings while other programs have filled the rest."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ WORTHWHILE_BYTES = 8 * RESERVE_BYTES
 
 
 class Reserve:
-    """A file that holds nothing and takes room, until it is released."""
+    """A file of zeros that occupies space until it is released."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -30,7 +30,7 @@ class Reserve:
                 self._file.unlink(missing_ok=True)
 
     def release(self) -> bool:
-        """Give the room back if the disk is full; return whether there is more of it now."""
+        """Release the space if the disk is full; return whether any was released."""
         try:
             if _room(self._file.parent) >= RESERVE_BYTES:
                 return False

@@ -30,7 +30,7 @@ KEY_BYTES = 32
 
 
 class Credentials:
-    """Who may log in: whoever has the configured password, else the one in the state directory.
+    """Check passwords against the configured one, else the one in the state directory.
 
     A password that was changed on the command line counts at once. While the state directory is
     gone the last one does, and nothing is written: on another disk in its place a password would

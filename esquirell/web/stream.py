@@ -41,7 +41,7 @@ class EventStream(Handler):
         except OverflowError:
             self.send_error(503)
         except asyncio.CancelledError:
-            # Whoever listened has gone; anything else that cancels it ends the loop.
+            # The listener has disconnected; any other cancellation ends the loop.
             if not self._has_gone:
                 raise
 

@@ -182,14 +182,14 @@ def _six(code: str) -> str | None:
 
 
 def _of_all_phases(length: int, code: str) -> str | None:
-    """Tell frames of one quantity for all phases from those of one phase, by their code."""
+    """Return the layout of a frame with one quantity of all phases; None for one of one phase."""
     if length == 12:  # noqa: PLR2004
         return None if _ONE_PHASE.search(code) else "powers-12"
     return "currents-9" if _CURRENTS.search(code) else "wdyk-4p"
 
 
 def _thirteen(frame: bytes) -> str | None:
-    """Tell EARU's little-endian voltage of four bytes from Lidl's, which follows a byte."""
+    """Return EARU's layout if four little-endian bytes are a grid voltage, else Lidl's, or None."""
     voltage = signed_little(frame, 0)
     if voltage == 0 or voltage in _GRID_V:
         return "earu-le-13"

@@ -97,7 +97,7 @@ def dts_15(frame: bytes) -> Fields:
 
 
 def _dts_scale(voltage: float, raw: int, power: float) -> int:
-    """Tell mA from 0.01 A: the latter only if the power is far above what mA allow.
+    """Return the steps per ampere: 1000, or 100 if the power is far above what mA allow.
 
     Without a voltage (TOMZN's second phase) the highest grid voltage is assumed.
     """

@@ -117,7 +117,7 @@ class AppAccount:
             ]
 
     def log_out(self) -> None:
-        """Give the permission back; never raises."""
+        """Revoke the permission; never raises."""
         try:
             with _understood():
                 UserRepository(self._api).unload(self._terminal)

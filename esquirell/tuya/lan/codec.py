@@ -311,7 +311,7 @@ def _older(frame: bytes) -> str | None:
 
 
 def _by_payload(payload: bytes, asked: str) -> str | None:
-    """Tell protocols with a CRC-32 apart: by the version header, or by plain text (3.1)."""
+    """Return which protocol with a CRC-32: by its version header, or plain text (3.1)."""
     payload = _without_return_code(payload)
     for version in ("3.1", "3.2", "3.3"):
         if payload.startswith(version.encode()):
