@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from support.ports import free_port
@@ -42,8 +43,14 @@ class Mosquitto:
     def stop(self) -> None:
         if self._process is not None:
             self.thaw()
-            self._process.terminate()
-            self._process.wait(LIMIT_S)
+            # One signal is not enough: mosquitto 2.0 sets its flag "run" after it began to listen,
+            # and forgets the end that it was asked for in between.
+            deadline = time.monotonic() + LIMIT_S
+            while self._process.poll() is None:
+                assert time.monotonic() < deadline, "mosquitto does not end"
+                self._process.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(1)
             self._process = None
 
     def kill(self) -> None:
