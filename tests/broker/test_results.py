@@ -10,6 +10,7 @@ from celery import Celery
 from support.mqtt_certificates import Certificates
 from support.ports import free_port
 from support.redis_server import RedisProcess
+from support.waiting import LIMIT_S
 
 from esquirell.broker.celery_config import celery_config
 from esquirell.broker.connection import Address, connect
@@ -64,7 +65,7 @@ def test_messages_and_results_pass(
     app = app_on(everywhere[way])
     sent = app.send_task("some.task")
     app.backend.store_result(sent.id, {"a": 1}, "SUCCESS")
-    assert sent.get(timeout=10) == {"a": 1}
+    assert sent.get(timeout=LIMIT_S) == {"a": 1}
     assert app.AsyncResult(sent.id).state == "SUCCESS"
     client = connect(everywhere[way])
     assert client.llen(queue_key("polls")) == 1
@@ -106,7 +107,7 @@ def test_an_own_redis_that_is_full_drops_results_and_keeps_messages(
         assert client.llen(queue_key(COMMANDS)) == messages
         left = len(client.keys("*task-meta*"))
         assert 0 < left < results
-        assert app.AsyncResult(f"{results - 1}").get(timeout=10) == "x" * 100_000
+        assert app.AsyncResult(f"{results - 1}").get(timeout=LIMIT_S) == "x" * 100_000
         client.close()
     finally:
         server.stop()

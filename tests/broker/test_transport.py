@@ -13,6 +13,7 @@ from kombu import Connection
 from kombu.asynchronous import Hub
 from kombu.transport.redis import Channel as RedisChannel
 from support.redis_server import RedisProcess
+from support.waiting import LIMIT_S
 
 from esquirell.broker.celery_config import VISIBILITY_S, celery_config
 from esquirell.broker.connection import Address
@@ -45,7 +46,7 @@ def test_a_living_worker_keeps_what_it_has(app: Celery, server: RedisProcess) ->
     app.send_task("some.task", ignore_result=True)
     with app.connection_for_read() as worker, app.connection_for_read() as other:
         queue = worker.SimpleQueue(POLLS)
-        message = queue.get(timeout=10)
+        message = queue.get(timeout=LIMIT_S)
         _age(server)
         _qos(worker).still_here()
         _qos(other).restore_visible(interval=1)
@@ -60,7 +61,7 @@ def test_messages_of_a_dead_worker_are_delivered_again(app: Celery, server: Redi
     app.send_task("some.task", ignore_result=True)
     with app.connection_for_read() as dead, app.connection_for_read() as other:
         queue = dead.SimpleQueue(POLLS)
-        queue.get(timeout=10)
+        queue.get(timeout=LIMIT_S)
         _age(server)
         _qos(other).restore_visible(interval=1)
         assert server.client.llen(KEY_PREFIX + POLLS) == 1
@@ -75,7 +76,7 @@ def test_what_expires_before_it_would_come_back_is_not_written_down(
         queue = worker.SimpleQueue(POLLS)
         for expires, written in ((VISIBILITY_S / 2, 0), (VISIBILITY_S * 2, 1), (None, 1)):
             app.send_task("some.task", ignore_result=True, expires=expires)
-            message = queue.get(timeout=10)
+            message = queue.get(timeout=LIMIT_S)
             assert server.client.zcard(INDEX) == written
             message.ack()
             assert server.client.zcard(INDEX) == 0
@@ -86,9 +87,9 @@ def test_messages_not_started_are_returned(app: Celery, server: RedisProcess) ->
     with app.connection_for_read() as worker:
         queue = worker.SimpleQueue(POLLS)
         app.send_task("some.task", ignore_result=True, expires=60)
-        queue.get(timeout=10).requeue()
+        queue.get(timeout=LIMIT_S).requeue()
         assert server.client.llen(KEY_PREFIX + POLLS) == 1
-        queue.get(timeout=10)
+        queue.get(timeout=LIMIT_S)
         assert server.client.llen(KEY_PREFIX + POLLS) == 0
         cast("RedisChannel", queue.channel).qos.restore_unacked_once()
         assert server.client.llen(KEY_PREFIX + POLLS) == 1
@@ -104,13 +105,13 @@ def test_who_has_a_message_acknowledges_it_unless_redis_or_a_full_worker_has_to_
         qos = _qos(worker)
         qos.prefetch_count = 4
         app.send_task("some.task", ignore_result=True)
-        lasting = queue.get(timeout=10)
+        lasting = queue.get(timeout=LIMIT_S)
         assert not qos.acknowledges_here(str(lasting.delivery_tag))
         lasting.ack()
         taken = []
         for _ in range(3):
             app.send_task("some.task", ignore_result=True, expires=30)
-            taken.append(queue.get(timeout=10))
+            taken.append(queue.get(timeout=LIMIT_S))
             here = qos.acknowledges_here(str(taken[-1].delivery_tag))
             assert here is (len(taken) <= 2), len(taken)
         for message in taken:
@@ -126,7 +127,7 @@ def test_messages_are_collected_as_they_would_be_sent(app: Celery, server: Redis
         server.client.lpush(key, message)
     with app.connection_for_read() as worker:
         queue = worker.SimpleQueue(POLLS)
-        assert queue.get(timeout=10).headers["task"] == "some.task"
+        assert queue.get(timeout=LIMIT_S).headers["task"] == "some.task"
         queue.close()
 
 
@@ -170,7 +171,7 @@ def test_a_connection_that_was_lost_with_a_message_ends_quietly(
     app.send_task("some.task", ignore_result=True)
     lost = app.connection_for_read()
     queue = lost.SimpleQueue(POLLS)
-    queue.get(timeout=10)
+    queue.get(timeout=LIMIT_S)
     server.kill()
     channel = cast("RedisChannel", lost.default_channel)
     # What a worker's consumer has done by then: its pools and its connection are gone.

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.ports import free_port
 from support.service import Service
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 from esquirell.tuya.simulator import SimulatedMeter
 
@@ -19,7 +19,7 @@ Figures = dict[tuple[str, tuple[str, ...]], float]
 def figures(port: int) -> Figures:
     """Read the page: name and label values of each figure."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=LIMIT_S) as page:
             text = page.read().decode()
     except URLError:
         return {}

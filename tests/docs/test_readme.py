@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.waiting import LIMIT_S
 
 from esquirell.cli.commands import COMMANDS
 from esquirell.mqtt.topics import Topics
@@ -45,7 +46,7 @@ def test_the_two_commands_are_there_and_can_be_run(script: str) -> None:
     assert f"```sh\nscript/{script}\n```" in README
     path = ROOT / "script" / script
     assert path.stat().st_mode & 0o111
-    subprocess.run(["/bin/sh", "-n", str(path)], check=True, timeout=10)
+    subprocess.run(["/bin/sh", "-n", str(path)], check=True, timeout=LIMIT_S)
 
 
 def test_every_dependency_has_its_reason() -> None:
@@ -67,8 +68,8 @@ def test_no_file_with_a_secret_can_slip_into_a_commit(tmp_path: Path) -> None:
     """Those of `init` and of tinytuya's wizard, where the README and the guides put them."""
     (tmp_path / ".gitignore").write_text((ROOT / ".gitignore").read_text())
     git = ("git", "-C", str(tmp_path))
-    subprocess.run([*git, "init", "--quiet"], check=True, timeout=10)
+    subprocess.run([*git, "init", "--quiet"], check=True, timeout=LIMIT_S)
     ignored = subprocess.run(
-        [*git, "check-ignore", *WITH_SECRETS], check=False, timeout=10, capture_output=True
+        [*git, "check-ignore", *WITH_SECRETS], check=False, timeout=LIMIT_S, capture_output=True
     )
     assert ignored.stdout.decode().split() == list(WITH_SECRETS)

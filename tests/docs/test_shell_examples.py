@@ -99,7 +99,7 @@ def lines(*programs: str) -> list[object]:
 
 @pytest.mark.parametrize("block", SHELL, ids=lambda block: block.page.name)
 def test_a_shell_understands_every_block(block: Block) -> None:
-    subprocess.run(["/bin/sh", "-n", "-c", block.text], check=True, timeout=10)
+    subprocess.run(["/bin/sh", "-n", "-c", block.text], check=True, timeout=LIMIT_S)
 
 
 def test_every_command_is_run_or_left_out_for_a_reason() -> None:

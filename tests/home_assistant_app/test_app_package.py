@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import pytest
 import yaml
+from support.waiting import LIMIT_S
 
 from esquirell.domain.secrets import secret_fields
 from esquirell.settings import load
@@ -103,7 +104,7 @@ def test_a_backup_leaves_out_what_is_rebuilt_and_nothing_else() -> None:
 @pytest.mark.parametrize("script", [FOLDER / "app", SCRIPT])
 def test_its_scripts_can_be_run(script: Path) -> None:
     assert script.stat().st_mode & 0o111
-    subprocess.run(["/bin/sh", "-n", str(script)], check=True, timeout=10)
+    subprocess.run(["/bin/sh", "-n", str(script)], check=True, timeout=LIMIT_S)
 
 
 def test_its_dockerfile_says_what_home_assistant_asks() -> None:

@@ -11,7 +11,7 @@ from support.mosquitto import Mosquitto, set_password
 from support.mqtt_observer import Observer
 from support.redis_server import RedisProcess
 from support.service import Service, configuration, meter_table, simulated
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 ACL = Path(__file__).parents[2] / "config" / "mosquitto.acl"
 PASSWORDS = {"esquirell": "of the bridge", "homeassistant": "of the house", "viewer": "of a guest"}
@@ -91,7 +91,7 @@ def fetch_with_answer_to(home: Home, topic: str) -> None:
     login = ["-u", "homeassistant", "-P", PASSWORDS["homeassistant"]]
     message = ["-q", "1", "-t", "esquirell/meter/main/fetch", "-n"]
     wish = ["-D", "publish", "response-topic", topic]
-    subprocess.run([*command, *login, *message, *wish], check=True, timeout=10)
+    subprocess.run([*command, *login, *message, *wish], check=True, timeout=LIMIT_S)
 
 
 def ask(user: Observer, command: str, payload: dict[str, object]) -> None:

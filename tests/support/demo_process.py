@@ -107,7 +107,9 @@ class DemoProcess(Place):
 
     def rows(self) -> list[dict[str, object]]:
         """Return all stored readings with the name of their meter."""
-        with closing(sqlite3.connect(self.said(r"Database: (.*)\n"), timeout=5)) as connection:
+        with closing(
+            sqlite3.connect(self.said(r"Database: (.*)\n"), timeout=LIMIT_S)
+        ) as connection:
             connection.row_factory = sqlite3.Row
             query = "SELECT name, reading.* FROM reading JOIN meter ON id = meter_id"
             return [dict(row) for row in connection.execute(query)]

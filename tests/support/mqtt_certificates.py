@@ -3,6 +3,8 @@
 import subprocess
 from pathlib import Path
 
+from support.waiting import LIMIT_S
+
 
 class Certificates:
     """An authority, a server certificate for 127.0.0.1 and one for a client."""
@@ -46,7 +48,7 @@ class Certificates:
             cwd=self._folder,
             check=True,
             capture_output=True,
-            timeout=30,
+            timeout=LIMIT_S,
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 from esquirell.tuya.simulator import SimulatedMeter
 
@@ -95,7 +95,7 @@ class Service:
     def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
         if not self.database.exists():
             return []
-        with closing(sqlite3.connect(self.database, timeout=5)) as connection:
+        with closing(sqlite3.connect(self.database, timeout=LIMIT_S)) as connection:
             try:
                 return connection.execute(query, values).fetchall()
             except sqlite3.OperationalError:

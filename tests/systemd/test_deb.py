@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from support.waiting import LIMIT_S
 
 from esquirell.cli.systemd.layout import CONFIGURATION, STATE
 
@@ -23,13 +24,13 @@ def read(name: str) -> str:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts_are_shell_that_stops_at_failures(name: str) -> None:
     assert read(name).startswith("#!/bin/sh\nset -e\n")
-    subprocess.run(["/bin/sh", "-n", str(FILES / "DEBIAN" / name)], check=True, timeout=10)
+    subprocess.run(["/bin/sh", "-n", str(FILES / "DEBIAN" / name)], check=True, timeout=LIMIT_S)
 
 
 def test_the_build_is_shell_and_can_be_run() -> None:
     build = FILES / "build"
     assert build.stat().st_mode & 0o111
-    subprocess.run(["/bin/bash", "-n", str(build)], check=True, timeout=10)
+    subprocess.run(["/bin/bash", "-n", str(build)], check=True, timeout=LIMIT_S)
 
 
 @pytest.mark.skipif(not shutil.which("dpkg"), reason="dpkg compares versions")
@@ -43,13 +44,13 @@ def test_a_later_build_is_newer_for_apt_and_an_older_one_without_a_time_is_older
             capture_output=True,
             text=True,
             check=True,
-            timeout=10,
+            timeout=LIMIT_S,
         ).stdout.strip()
         for moment in (1_796_000_000, 1_796_000_001)
     ]
     for older, newer in pairwise([versions[0].partition("u")[0], *versions]):
         command = ["/usr/bin/dpkg", "--compare-versions", older, "lt", newer]
-        subprocess.run(command, check=True, timeout=10)
+        subprocess.run(command, check=True, timeout=LIMIT_S)
 
 
 @pytest.mark.parametrize(("suite", "architecture"), [("sid", "amd64"), ("trixie", "armhf")])
@@ -58,7 +59,7 @@ def test_what_can_not_be_built_is_refused(suite: str, architecture: str) -> None
         [str(FILES / "build"), suite, architecture],
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=LIMIT_S,
         check=False,
     )
     assert done.returncode == 2
