@@ -1,29 +1,24 @@
-"""Adding a meter, or replacing its device: find it, choose it, enter its key, read it, save it."""
+"""Adding a meter, or replacing its device: choose it, enter its key, read it, save it."""
 
-import json
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_args
 
 from tornado.web import HTTPError
 
-from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
+from esquirell.domain.errors import CommandError, EsquirellError
 from esquirell.domain.meter import Meter, ProtocolVersion
-from esquirell.profiles import shipped, titles
+from esquirell.profiles import titles
 from esquirell.services.commands import failure
 from esquirell.settings.slugs import unique_slug
 from esquirell.web.candidates import Candidate
 from esquirell.web.command_page import CommandPage, SubmittedCommand, as_number
 from esquirell.web.handler import status_of
+from esquirell.web.pages.finding import FindingPage
 
 if TYPE_CHECKING:
-    from esquirell.runtime.unconfigured import AppLogin
-    from esquirell.settings.devices import SkippedDevice, UploadedDevices
+    from esquirell.settings.devices import SkippedDevice
 
-LARGEST_FILE = 1024 * 1024
-# Devices announce themselves about every five seconds.
-SCAN_S = 8
 PROTOCOLS = get_args(ProtocolVersion)
 TEXT_FIELDS = (
     *("device_id", "local_key", "address", "protocol", "profile", "product_id"),
@@ -36,24 +31,19 @@ SHOWN_FIELDS = (*(name for name in TEXT_FIELDS if name != "local_key"), *NUMBERS
 OF_THE_METER = frozenset({"label", "area", "upstream", "publish_every"})
 
 
-class AddMeter(CommandPage):
+class AddMeter(FindingPage):
     """The steps of adding a meter on one page; with `exchange`, of replacing its device."""
 
     page = "meters"
 
     async def get(self) -> None:
         """Show the ways to find a meter, and the form of the chosen device."""
-        await self._show(self.get_query_argument("device", ""))
+        await self.show(self.get_query_argument("device", ""))
 
     async def post(self) -> None:
         """Handle the next step."""
         steps: dict[str, Callable[[], Any]] = {
-            "scan": self._scan,
-            "upload": self._upload,
-            "cloud": self._cloud,
-            "app": self._ask_app,
-            "app/confirmed": self._take_from_app,
-            "app/again": self._forget_code,
+            **self.ways,
             "meter/try": self._try,
             "meter/add": self._add,
             "meter/exchange": self._exchange,
@@ -95,74 +85,14 @@ class AddMeter(CommandPage):
                 typed = typed_texts(self)
                 device_id = str(typed.get("device_id", device_id))
                 self._remember(device_id, typed)
-        await self._show(device_id, SubmittedCommand(place, command, {}, failure(error)))
-
-    async def _scan(self) -> None:
-        found = await self.wait_for(_scanned)
-        self.site.candidates.add(self.owner, *found)
-        await self._show(found=len(found))
-
-    async def _upload(self) -> None:
-        await self._take(sent_devices(self))
-
-    async def _cloud(self) -> None:
-        cloud = self.site.runtime.devices.cloud
-        if cloud is None:
-            raise ConfigError("no cloud account: set api_key and api_secret under [cloud]")
-        from esquirell.settings.devices import read_list  # noqa: PLC0415 - rarely needed
-
-        listed = await self.wait_for(cloud.devices, "accounts")
-        await self._take(read_list(json.dumps(listed).encode(), "the cloud"))
-
-    async def _ask_app(self) -> None:
-        """Show a QR code for the account that a user code belongs to."""
-        from esquirell.runtime.unconfigured import app_login  # noqa: PLC0415 - few need it
-
-        user_code = self.field("user_code").strip()
-        if not user_code:
-            raise CommandError("invalid_payload", "type the user code first: the app shows it")
-        url = self.site.runtime.settings.cloud.app_url
-        login = await self.wait_for(lambda: app_login(user_code, url), "accounts")
-        self.site.app_logins.begin(self.owner, login)
-        await self._show()
-
-    async def _take_from_app(self) -> None:
-        from esquirell.settings.devices import read_list  # noqa: PLC0415 - few have such a list
-
-        login = self.site.app_logins.take(self.owner)
-        if login is None:
-            raise CommandError("invalid_payload", "the QR code has expired: show another one")
-        # A failure costs the login: Tuya may give it only once.
-        listed = await self.wait_for(lambda: _devices_of(login), "accounts")
-        if listed is None:
-            self.site.app_logins.begin(self.owner, login)
-            raise CommandError(
-                "invalid_payload",
-                "the app has not confirmed yet: scan the code, and confirm; or show another code, "
-                f"as they expire after five minutes (Tuya says {login.refusal})",
-            )
-        await self._take(read_list(json.dumps(listed).encode(), "the app"))
-
-    async def _forget_code(self) -> None:
-        self.site.app_logins.take(self.owner)
-        await self._show()
-
-    async def _take(self, found: "UploadedDevices") -> None:
-        """Keep the metering devices of a list; explain why the others are left out."""
-        devices = [
-            Candidate(one.meter.device_id, one.fields, measures=True) for one in found.devices
-        ]
-        if not devices and not found.left_out:
-            raise ConfigError("the list contains no device")
-        self.site.candidates.add(self.owner, *devices)
-        await self._show(found=len(devices), left_out=found.left_out)
+        await self.show(device_id, SubmittedCommand(place, command, {}, failure(error)))
 
     async def _try(self) -> None:
         fields = self._fields()
         device_id = str(fields.get("device_id", ""))
         self._remember(device_id, fields)
         submitted = await self.submit("meter/try", {"name": self._name(fields), **fields})
-        await self._show(
+        await self.show(
             device_id, SubmittedCommand("form", submitted.command, {}, submitted.answer)
         )
 
@@ -196,7 +126,7 @@ class AddMeter(CommandPage):
         """Show the form again with its values, and why it was refused."""
         device_id = str(fields.get("device_id", ""))
         self._remember(device_id, fields)
-        await self._show(
+        await self.show(
             device_id, SubmittedCommand("form", submitted.command, {}, submitted.answer)
         )
 
@@ -229,13 +159,14 @@ class AddMeter(CommandPage):
         fields = {**known, **typed_fields(self)}
         return {key: one for key, one in fields.items() if one != "" and key not in left_out}
 
-    async def _show(
+    async def show(
         self,
         device_id: str = "",
         submitted: SubmittedCommand | None = None,
         found: int | None = None,
         left_out: "Sequence[SkippedDevice]" = (),
     ) -> None:
+        """Show the found devices, and the form of the chosen one."""
         runtime = self.site.runtime
         candidates = self.site.candidates.of(self.owner)
         configured = {meter.device_id: meter.name for meter in runtime.meters()}
@@ -255,32 +186,13 @@ class AddMeter(CommandPage):
             exchanged=self.exchanged,
             counter=self.get_argument("counter", "anew"),
             cloud=runtime.settings.cloud.api_key != "",
-            qr_code=_qr_code(self.site.app_logins.of(self.owner)),
+            qr_code=self.qr_code,
             profiles=profiles(chosen.shown("profile") if chosen else ""),
             protocols=PROTOCOLS,
             meters=runtime.meters(),
             direction=direction(self._invert(chosen)),
             suggested=self._suggested(chosen.shown("label") if chosen else ""),
         )
-
-
-def _qr_code(login: "AppLogin | None") -> str:
-    if login is None:
-        return ""
-    from esquirell.plots.qr_code import svg  # noqa: PLC0415 - few need it
-
-    return svg(login.qr_text)
-
-
-def _devices_of(login: "AppLogin") -> list[dict[str, Any]] | None:
-    """Return the devices of an app account; None until its owner has confirmed."""
-    account = login.account()
-    if account is None:
-        return None
-    try:
-        return account.devices()
-    finally:
-        account.log_out()
 
 
 def _rank(candidate: Candidate) -> tuple[bool, bool, str]:
@@ -319,45 +231,3 @@ def typed_fields(page: CommandPage) -> dict[str, Any]:
         if value := page.field(name).strip():
             fields[name] = as_number(value, name)
     return fields
-
-
-def sent_devices(page: CommandPage) -> "UploadedDevices":
-    """Return the devices of an uploaded devices.json, which stays in memory.
-
-    Raises CommandError and ConfigError.
-    """
-    from esquirell.settings.devices import read_list  # noqa: PLC0415 - rarely needed
-
-    files = page.request.files.get("devices", [])
-    if not files or not files[0].body:
-        raise CommandError("invalid_payload", "choose a devices.json first")
-    if len(files[0].body) > LARGEST_FILE:
-        raise CommandError("too_large", "the file is larger than 1 MiB: choose a devices.json")
-    return read_list(files[0].body, "the file")
-
-
-def _scanned() -> list[Candidate]:
-    """Listen for devices on the network. Raises UnavailableError."""
-    # Only scans need it.
-    from esquirell.runtime.unconfigured import listener  # noqa: PLC0415
-
-    products = {
-        product: profile.title for profile in shipped().values() for product in profile.products
-    }
-    found: dict[str, Candidate] = {}
-    with listener() as listening:
-        for heard in listening.listen(SCAN_S, threading.Event()):
-            if heard is None:
-                continue
-            fields: Mapping[str, Any] = {
-                "device_id": heard.device_id,
-                "address": heard.address,
-                "protocol": heard.protocol or "auto",
-                "product_id": heard.product_id,
-            }
-            product = products.get(heard.product_id, "")
-            measures = True if product else None
-            found[heard.device_id] = Candidate(heard.device_id, fields, product, measures)
-        if not found and listening.trouble:
-            raise CommandError("unavailable", listening.trouble)
-    return list(found.values())

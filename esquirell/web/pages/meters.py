@@ -24,9 +24,9 @@ from esquirell.web.pages.adding import (
     SHOWN_FIELDS,
     direction,
     profiles,
-    sent_devices,
     typed_fields,
 )
+from esquirell.web.pages.finding import sent_devices
 from esquirell.web.places import day_of, of_meter
 from esquirell.web.stream import Stream
 
