@@ -5,11 +5,13 @@ from importlib import import_module
 import click
 
 from esquirell.cli.call import Group
-from esquirell.cli.commands import COMMANDS, SECTIONS
+from esquirell.cli.commands import COMMANDS, SECTIONS, SYNONYMS
 
 
 class Table(Group):
     """The group of all commands."""
+
+    synonyms = SYNONYMS
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of the table."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
@@ -203,9 +203,13 @@ _WHOLE = 500
 
 
 class Group(click.Group):
-    """A group whose commands, like itself, accept the common options."""
+    """A group whose commands, like itself, accept the common options.
+
+    `synonyms` are words by which other programs know a command, with what to type here.
+    """
 
     command_class = Command
+    synonyms: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on to click
         super().__init__(*args, **kwargs)
@@ -217,7 +221,7 @@ class Group(click.Group):
         """Return the command that was called. Raises UsageError that names the nearest one."""
         name, commands = args[0], self.list_commands(ctx)
         if name not in commands and not name.startswith("-"):
-            meant = similar(name, commands)
+            meant = self.synonyms.get(name) or similar(name, commands)
             hint = f"; did you mean {meant!r}?" if meant else ""
             ctx.fail(f"there is no command {name!r}{hint}")
         return super().resolve_command(ctx, args)

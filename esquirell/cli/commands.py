@@ -46,3 +46,33 @@ SECTIONS = {
 }
 
 COMMANDS = {name: entry for commands in SECTIONS.values() for name, entry in commands.items()}
+
+# Words of other programs, and what they are called here.
+SYNONYMS = {
+    "add": "meters add",
+    "consumption": "statistics",
+    "costs": "cost",
+    "dashboard": "web",
+    "devices": "meters list",
+    "discover": "scan",
+    "energy": "statistics",
+    "export": "readings",
+    "help": "--help",
+    "history": "statistics",
+    "install": "systemd install",
+    "list": "meters list",
+    "logs": "log",
+    "password": "web password",
+    "prices": "tariffs",
+    "service": "systemd",
+    "setup": "init",
+    "restart": "systemd status",
+    "start": "run",
+    "status": "health",
+    "stop": "systemd status",
+    "test": "meters test",
+    "ui": "web",
+    "usage": "statistics",
+    "version": "--version",
+    "wizard": "init",
+}

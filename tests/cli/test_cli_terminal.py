@@ -18,7 +18,7 @@ from support.waiting import eventually
 
 import esquirell
 from esquirell.cli import errors
-from esquirell.cli.commands import COMMANDS
+from esquirell.cli.commands import COMMANDS, SYNONYMS
 from esquirell.cli.output import working, wrapped
 from esquirell.cli.requirements import is_required
 from esquirell.cli.systemd.layout import COMPLETION, Layout
@@ -103,6 +103,16 @@ def test_a_slip_is_answered_with_what_was_meant(capsys: pytest.CaptureFixture[st
         "esquirell: there is no command 'redings'; did you mean 'readings'? "
         "(see esquirell --help)\n"
     )
+
+
+@pytest.mark.parametrize(("word", "command"), SYNONYMS.items())
+def test_the_words_of_other_programs_are_answered_with_ours(
+    capsys: pytest.CaptureFixture[str], word: str, command: str
+) -> None:
+    assert errors.run([word]) == 2
+    said = capsys.readouterr().err
+    assert f"there is no command {word!r}; did you mean {command!r}?" in " ".join(said.split())
+    assert errors.run([*command.split(), "--help"]) == 0
 
 
 @pytest.mark.parametrize(
