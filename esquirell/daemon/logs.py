@@ -84,6 +84,11 @@ class Repeats:
         # By what a line says: since when it is counted, how often it came, and its last record.
         self._seen: dict[tuple[str, int, str], tuple[float, int, logging.LogRecord]] = {}
 
+    @property
+    def counted(self) -> int:
+        """How many different lines are being counted."""
+        return len(self._seen)
+
     def allows(self, record: logging.LogRecord) -> bool:
         """Count a line; return whether it is to be logged."""
         if record.levelno < logging.INFO:

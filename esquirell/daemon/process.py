@@ -57,7 +57,7 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     else:
         _open(runtime)
     with node_name(role.node, runtime.settings.lock_dir) as name:
-        worker = _worker(runtime, role, pool, name)
+        worker = build_worker(runtime, role, pool, name)
         workload = Workload(lambda: pool_of(worker).num_processes)
         runtime.self_report.duties = duties_of(runtime, role, lambda: workload.is_blocked)
         Parts.watchdog = _watchdog(runtime, role, workload=workload)
@@ -184,7 +184,8 @@ def _watchdog(
     return Watchdog(role.parts, (*role.gauges, *gauges), look, excuse=Disks(folders).trouble)
 
 
-def _worker(runtime: Runtime, role: Role, pool: Pool, name: str) -> Worker:
+def build_worker(runtime: Runtime, role: Role, pool: Pool, name: str) -> Worker:
+    """Return Celery's worker for a role."""
     # Celery replaces a process lock there, which threads do not need: half a MiB.
     with nullcontext() if pool.forks else lazy_import("billiard.pool"):
         worker: Worker = runtime.app.subclass_with_self(Worker)(

@@ -38,7 +38,7 @@ class Screen:
 
     def show(self, state: DemoState) -> None:
         """Draw a state."""
-        self._live.update(self._picture(state), refresh=True)
+        self._live.update(self.picture(state), refresh=True)
 
     def __enter__(self) -> Self:
         """Take over the terminal."""
@@ -49,7 +49,8 @@ class Screen:
         """Restore the terminal."""
         self._live.stop()
 
-    def _picture(self, state: DemoState) -> Group:
+    def picture(self, state: DemoState) -> Group:
+        """Return a state as the screen shows it."""
         above, progress, below = self._head(state), list(_progress(state)), list(self._hints())
         room = self._console.height - self._height([above, *progress, *below])
         table = readings(state.sight.states, self._facts.meters, room - LEAST_MESSAGES)

@@ -51,6 +51,11 @@ class Inbox:
         self._open: deque[_Open] = deque()
         self._opened_at = self._closed_at = clock()
 
+    @property
+    def kept(self) -> int:
+        """How many messages it keeps."""
+        return len(self._open)
+
     def opened(self, *, resumed: bool) -> None:
         """Begin a link; `resumed` if the broker goes on with the session of an earlier one.
 

@@ -55,7 +55,7 @@ class Backfilling:
         with self._alone():
             storage.statistics.rollup(None, options.meters)
             ours = OurHours(storage.periods, storage.readings, storage.costs, storage.calendar)
-            backfill = Backfill(self._connect, ours, self._journal, self._clock)
+            backfill = Backfill(self.connect, ours, self._journal, self._clock)
             return backfill.run(self._sensors(options.meters), options, progress, check_cancelled)
 
     def undo(self) -> Undone | None:
@@ -65,10 +65,11 @@ class Backfilling:
         """
         with self._alone():
             names = [meter.name for meter in self._settings.meters]
-            return Undo(self._connect, self._journal).run(self._sensors(names))
+            return Undo(self.connect, self._journal).run(self._sensors(names))
 
     @contextmanager
-    def _connect(self) -> Iterator[LongTerm]:
+    def connect(self) -> Iterator[LongTerm]:
+        """Connect to Home Assistant's statistics. Raises ConfigError and HomeAssistantError."""
         url, token = self._access()
         with Connection(url, token) as connection:
             yield LongTermStatistics(connection)

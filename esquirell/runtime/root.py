@@ -291,6 +291,8 @@ def current(app: Celery) -> Runtime:
         return _built[os.getpid()]
 
 
-def use(runtime: Runtime) -> None:
-    """Make `runtime` the one of this process."""
-    _built[os.getpid()] = runtime
+def use(runtime: Runtime | None) -> None:
+    """Make `runtime` the one of this process; after None the next use builds another one."""
+    _built.pop(os.getpid(), None)
+    if runtime:
+        _built[os.getpid()] = runtime

@@ -142,7 +142,7 @@ class Backfill:
             return Plan()
         if not kept.counts:
             averages, estimated = self._ours.averages(sensor.meter, sensor.key, now)
-            rows = home.hours(kept, _begin(span, averages), now)
+            rows = home.hours(kept, begin_of(span, averages), now)
             return plan_averages(rows, averages, estimated, span)
         counter = (
             self._ours.cost(sensor.meter, sensor.key, now)
@@ -151,7 +151,7 @@ class Backfill:
         )
         if counter is None:
             return Plan()
-        begin = _begin(span, counter.amounts)
+        begin = begin_of(span, counter.amounts)
         rows = home.hours(kept, begin, now)
         if earlier := home.last_before(kept, begin):
             rows.insert(0, earlier)
@@ -256,7 +256,7 @@ def alike(one: float | None, other: float | None) -> bool:
     return isclose(one, other, rel_tol=1e-9, abs_tol=1e-6)
 
 
-def _begin(span: tuple[datetime, datetime], hours: Mapping[datetime, object]) -> datetime:
+def begin_of(span: tuple[datetime, datetime], hours: Mapping[datetime, object]) -> datetime:
     """Return the time from which to examine Home Assistant's rows."""
     first = min(hours, default=span[1])
     return whole_hour(max(first, span[0])) - _LOOK_BACK

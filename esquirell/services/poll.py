@@ -117,7 +117,7 @@ class Poller:
         profile = self._profiles.of(meter)
         known, question = self._questions.get(meter.name, (None, None))
         if question is None or known is not profile or question.meter is not meter:
-            question = _question(meter, profile)
+            question = question_of(meter, profile)
             self._questions[meter.name] = profile, question
         return question
 
@@ -243,7 +243,8 @@ _LATE = MeterUnreachableError("no_data", f"the read did not end within {POLL_LIM
 _PARTIAL = "the meter did not answer the query; these are values that it reported by itself"
 
 
-def _question(meter: Meter, profile: Profile) -> Question:
+def question_of(meter: Meter, profile: Profile) -> Question:
+    """Return what to ask a meter for, by its profile."""
     points = {
         name: point
         for name, point in profile.datapoints.items()

@@ -204,7 +204,7 @@ class Database:
         if self.file is None:
             yield
             return
-        queue = self._writers()
+        queue = self.writers()
         if not queue.take(self._patience_s):
             raise UnavailableError(_BUSY.format(place=shown(self.url)))
         try:
@@ -212,7 +212,7 @@ class Database:
         finally:
             queue.pass_on()
 
-    def _writers(self) -> WriteQueue:
+    def writers(self) -> WriteQueue:
         """Return the write queue of this process: a forked child has an empty one."""
         with self._lock:
             if self._queue_pid != os.getpid():

@@ -81,7 +81,7 @@ class Spool:
                 undated.append((reading.undated.boot, reading.undated.uptime_s, shown, body))
             else:
                 dated.append((json.dumps(to_body(reading)),))
-        with self._open() as connection, connection:
+        with self.connect() as connection, connection:
             connection.executemany("INSERT INTO waiting (body) VALUES (?)", dated)
             if undated:
                 self._add_undated(connection, undated)
@@ -91,7 +91,7 @@ class Spool:
         if not self._is_there():
             return 0
         query = "SELECT (SELECT count(*) FROM waiting) + (SELECT count(*) FROM undated)"
-        with self._open() as connection:
+        with self.connect() as connection:
             return int(connection.execute(query).fetchone()[0])
 
     def oldest(self, limit: int) -> tuple[Sequence[Reading], int]:
@@ -107,7 +107,7 @@ class Spool:
 
     def forget(self, number: int) -> None:
         """Remove the readings up to a number, once they are stored. Raises SpoolError."""
-        with self._open() as connection, connection:
+        with self.connect() as connection, connection:
             connection.execute("DELETE FROM waiting WHERE id <= ?", (number,))
         self.reserve()
 
@@ -120,13 +120,13 @@ class Spool:
         if not self._is_there():
             return []
         query = "SELECT id, boot, uptime_s, shown FROM undated WHERE at IS NULL ORDER BY id"
-        with self._open() as connection:
+        with self.connect() as connection:
             return [Mark(*row) for row in connection.execute(query)]
 
     def date(self, moments: Mapping[int, datetime]) -> None:
         """Record the times of readings, by number. Raises SpoolError."""
         rows = [(moment.isoformat(), number) for number, moment in moments.items()]
-        with self._open() as connection, connection:
+        with self.connect() as connection, connection:
             connection.executemany("UPDATE undated SET at = ? WHERE id = ?", rows)
 
     def dated(self, limit: int) -> Sequence[tuple[int, Reading]]:
@@ -143,7 +143,7 @@ class Spool:
 
     def forget_dated(self, number: int) -> None:
         """Remove readings whose time was found, up to a number. Raises SpoolError."""
-        with self._open() as connection, connection:
+        with self.connect() as connection, connection:
             connection.execute("DELETE FROM undated WHERE at NOTNULL AND id <= ?", (number,))
 
     def _readable(
@@ -154,7 +154,7 @@ class Spool:
         The result is empty only if nothing is left. Raises SpoolError.
         """
         while True:
-            with self._open() as connection:
+            with self.connect() as connection:
                 rows = connection.execute(query, (limit,)).fetchall()
             found, strange = [], {}
             for row in rows:
@@ -170,7 +170,7 @@ class Spool:
     def _set_aside(self, table: str, strange: Mapping[int, Exception]) -> None:
         """Move rows that can't be parsed to a table of their own. Raises SpoolError."""
         at = "at" if table == "undated" else "NULL"
-        with self._open() as connection, connection:
+        with self.connect() as connection, connection:
             for number in strange:
                 # Constants of ours: a table, and its column.
                 copy = (
@@ -210,7 +210,8 @@ class Spool:
             raise SpoolError(f"the spool {self._file} can't be used: {error.strerror}") from error
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def connect(self) -> Iterator[sqlite3.Connection]:
+        """Open the file, which is made if it does not exist. Raises SpoolError."""
         if not self._is_ours():
             folder = self._file.parent
             raise SpoolError(f"the state directory {folder} is gone: mount its disk again")

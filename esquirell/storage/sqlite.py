@@ -196,6 +196,11 @@ class WriteQueue:
         self._busy = False
         self._waiting: deque[threading.Event] = deque()
 
+    @property
+    def waiting(self) -> int:
+        """How many threads wait for their turn."""
+        return len(self._waiting)
+
     def take(self, patience_s: float) -> bool:
         """Wait for a turn, at most this many seconds; return whether it came."""
         with self._lock:

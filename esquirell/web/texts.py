@@ -49,7 +49,7 @@ def languages() -> tuple[str, ...]:
 @cache
 def texts_of(language: str) -> Texts:
     """Return the texts of a language that has a catalogue."""
-    own = dict(_flat(_load(language)))
+    own = dict(flat(_load(language)))
     return Texts(language, own if language == DEFAULT else texts_of(DEFAULT).with_own(own))
 
 
@@ -76,9 +76,10 @@ def _load(language: str) -> dict[str, Any]:
     return tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
 
 
-def _flat(tables: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flat(tables: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Return the texts of nested tables, with keys such as `nav.now`."""
     for key, value in tables.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

@@ -15,7 +15,7 @@ from esquirell.domain.errors import HomeAssistantError
 from esquirell.domain.long_term import HOUR, Row
 from esquirell.homeassistant.connection import Connection
 from esquirell.homeassistant.statistics import LongTermStatistics
-from esquirell.services.backfill import _begin, write_and_see
+from esquirell.services.backfill import begin_of, write_and_see
 from esquirell.storage.database import Database
 
 SENSOR, POWER_SENSOR = "sensor.cellar", "sensor.power"
@@ -333,6 +333,6 @@ def test_a_month_before_our_first_hour_is_looked_at() -> None:
     """What Home Assistant shows there says where an outage began."""
     since, until = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
     first = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
-    assert _begin((since, until), {first: 1.0}) == datetime(2026, 2, 7, 12, tzinfo=UTC)
-    assert _begin((since, until), {}) == datetime(2026, 10, 1, tzinfo=UTC)
-    assert _begin((first, until), {since: 1.0}) == datetime(2026, 2, 7, 12, tzinfo=UTC)
+    assert begin_of((since, until), {first: 1.0}) == datetime(2026, 2, 7, 12, tzinfo=UTC)
+    assert begin_of((since, until), {}) == datetime(2026, 10, 1, tzinfo=UTC)
+    assert begin_of((first, until), {since: 1.0}) == datetime(2026, 2, 7, 12, tzinfo=UTC)

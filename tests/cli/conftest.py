@@ -31,7 +31,7 @@ def home(tmp_path: Path, tables: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     # A command leaves the file it was given here, for its children.
     monkeypatch.setenv("ESQUIRELL_CONFIG", "")
     yield Home(tmp_path, tables)
-    root._built.clear()
+    root.use(None)
 
 
 @pytest.fixture(scope="session")

@@ -18,9 +18,9 @@ from esquirell.daemon import process
 from esquirell.daemon.pools import Pool
 from kombu.asynchronous.semaphore import DummyLock
 runtime, role = SimpleNamespace(app=app), SimpleNamespace(queues=["polls"])
-process._worker(runtime, role, Pool("threads", 1), "worker@threads")
+process.build_worker(runtime, role, Pool("threads", 1), "worker@threads")
 assert "billiard.pool" not in sys.modules
-process._worker(runtime, role, Pool("prefork", 1), "worker@processes")
+process.build_worker(runtime, role, Pool("prefork", 1), "worker@processes")
 assert sys.modules["billiard.pool"].Lock is DummyLock
 """
     environment = os.environ | {"ESQUIRELL_CONFIG": str(config)}

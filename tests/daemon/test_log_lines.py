@@ -39,7 +39,7 @@ def test_equal_lines_are_counted() -> None:
     # What does not come again is not counted any longer, either.
     now[0] = 130.0
     assert came("more") == ["more"]
-    assert len(repeats._seen) == 1
+    assert repeats.counted == 1
 
 
 def test_the_last_count_is_said_at_the_end() -> None:
@@ -58,7 +58,7 @@ def test_lines_of_many_kinds_take_no_memory_without_bound() -> None:
     for number in range(5000):
         repeats.over()
         assert repeats.allows(record(f"line {number}"))
-    assert len(repeats._seen) <= logs.LINES_COUNTED + 1
+    assert repeats.counted <= logs.LINES_COUNTED + 1
 
 
 @pytest.fixture

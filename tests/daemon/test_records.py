@@ -12,7 +12,6 @@ from esquirell.daemon.records import on_end, on_failure, on_revoked
 from esquirell.domain.command import CommandRecord
 from esquirell.domain.errors import MeterUnreachableError
 from esquirell.domain.tasks import COMMAND_HEADER
-from esquirell.runtime import root
 from esquirell.runtime.root import Runtime, use
 
 RUNNING = CommandRecord("id-1", datetime(2026, 11, 22, tzinfo=UTC), "mqtt", "fetch")
@@ -38,7 +37,7 @@ def runtime(tmp_path: Path) -> Iterator[Runtime]:
     use(runtime)
     yield runtime
     runtime.storage.database.close()
-    root._built.clear()
+    use(None)
 
 
 def ended(runtime: Runtime, retval: object, state: str | None) -> str | None:

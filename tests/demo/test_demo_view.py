@@ -45,7 +45,7 @@ FACTS = Facts(
 
 def drawn(facts: Facts, scene: DemoState) -> list[str]:
     console = Console(file=io.StringIO(), width=80, height=24)
-    picture = Screen(facts, console)._picture(scene)
+    picture = Screen(facts, console).picture(scene)
     return ["".join(part.text for part in line).rstrip() for line in console.render_lines(picture)]
 
 

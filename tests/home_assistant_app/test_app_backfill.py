@@ -33,10 +33,10 @@ def test_the_token_of_the_app_is_enough(
         double.add("sensor.cellar", "esquirell_main_energy_import", "kWh")
         monkeypatch.setattr(backfilling, "SUPERVISOR", double.url)
         monkeypatch.setenv("SUPERVISOR_TOKEN", TOKEN)
-        with backfills._connect() as long_term:
+        with backfills.connect() as long_term:
             assert long_term is not None
         monkeypatch.setenv("SUPERVISOR_TOKEN", "that-of-another-app")
-        with pytest.raises(EsquirellError, match="token"), backfills._connect():
+        with pytest.raises(EsquirellError, match="token"), backfills.connect():
             pass
 
 
@@ -46,6 +46,6 @@ def test_outside_of_home_assistant_a_token_is_asked_for(
     monkeypatch.delenv("SUPERVISOR_TOKEN", raising=False)
     with (
         pytest.raises(ConfigError, match=r"home_assistant\.token_file is missing"),
-        backfills._connect(),
+        backfills.connect(),
     ):
         pass

@@ -11,7 +11,7 @@ from support.waiting import LIMIT_S, eventually
 
 from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.reading import Ledger
-from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, _question
+from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, question_of
 
 
 def test_the_meters_are_read_side_by_side_and_a_dead_one_delays_no_other() -> None:
@@ -191,7 +191,7 @@ def test_a_meter_is_asked_for_what_its_profile_measures_by_id() -> None:
         "cur_power": Datapoint(code="cur_power", key="active_power"),
     }
     profile = Profile(name="own", title="Own", refresh=(18,), datapoints=points)
-    question = _question(meter(), profile)
+    question = question_of(meter(), profile)
     assert question.refresh == (18,)
     assert question.ids == {"6", "18", "20"}
     assert question.counters == {"20"}
@@ -199,4 +199,4 @@ def test_a_meter_is_asked_for_what_its_profile_measures_by_id() -> None:
     assert not question.forced
     # Which side an inverted meter adds to is not known, nor what one adds that is only polled.
     for other in (meter(invert=True), meter(push=False), meter(transport="cloud")):
-        assert _question(other, profile).increments == set()
+        assert question_of(other, profile).increments == set()

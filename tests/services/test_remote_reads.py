@@ -194,7 +194,7 @@ def test_an_inbox_answers_what_it_claims(post: Post) -> None:
     ]
     for _ in range(3):
         inbox.run_once()
-    inbox._threads.shutdown()
+    eventually(lambda: post.replies, what="the batch is answered")
     assert done == [("scheduled", ["m1"])]
     assert post.replies == {"free": {"meters": {}}}
 

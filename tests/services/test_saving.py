@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.db_samples import sample
 from support.fakes import ReadingStore, Spool
-from support.waiting import LIMIT_S
+from support.waiting import LIMIT_S, eventually
 
 from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.services.patience import Lane
@@ -150,12 +151,13 @@ def test_one_who_tries_a_locked_database_holds_nobody_up(
 ) -> None:
     store.away = True
     saver.save([], {})
-    saver._lock.acquire()
-    try:
+    with ThreadPoolExecutor(1) as pool:
+        store.locked.clear()
+        trying = pool.submit(saver.save, [], {})
+        eventually(lambda: store.tried > 1, what="the database is tried")
         assert str(saver.save([sample("main", 1)], {})) == "the database is unreachable"
-    finally:
-        saver._lock.release()
-    assert spool.count() == 1
+        assert (spool.count(), store.tried, trying.done()) == (1, 2, False)
+        store.locked.set()
     store.away = False
     assert saver.save([sample("main", 2)], {}) is None
     assert len(store.rows) == 2

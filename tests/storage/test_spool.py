@@ -190,7 +190,7 @@ def test_a_row_without_a_time_that_is_no_reading_holds_up_none(
 
 def test_what_waits_is_on_the_disk_before_it_is_said_to_be(spool: Spool) -> None:
     spool.add([sample("main", 1)])
-    with spool._open() as connection:
+    with spool.connect() as connection:
         # 2 is FULL: https://www.sqlite.org/pragma.html#pragma_synchronous
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
 

@@ -31,7 +31,7 @@ def test_nobody_overtakes() -> None:
         for number in range(20):
             pool.submit(write, number)
             began.acquire()
-            eventually(lambda count=number: len(queue._waiting) > count, what="it waits")  # type: ignore[misc]
+            eventually(lambda count=number: queue.waiting > count, what="it waits")  # type: ignore[misc]
         queue.pass_on()
     assert order == list(range(20))
     assert queue.take(0)
@@ -52,7 +52,7 @@ def test_a_writer_that_a_signal_interrupts_leaves_the_queue() -> None:
     main = threading.main_thread().ident or 0
 
     def interrupt() -> None:
-        eventually(lambda: bool(queue._waiting), what="it waits")
+        eventually(lambda: queue.waiting > 0, what="it waits")
         signal.pthread_kill(main, signal.SIGUSR1)
 
     try:
@@ -108,8 +108,8 @@ def test_a_writer_that_waits_in_vain_says_so(sqlite: Database) -> None:
 
 def test_a_fork_has_a_queue_of_its_own(sqlite: Database) -> None:
     with sqlite.write():
-        queue = sqlite._writers()
+        queue = sqlite.writers()
         child = os.fork()
         if child == 0:
-            os._exit(0 if sqlite._writers() is not queue else 1)
+            os._exit(0 if sqlite.writers() is not queue else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

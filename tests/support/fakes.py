@@ -90,11 +90,17 @@ class ReadingStore:
         self.ledger_of: dict[str, Ledger] = {}
         self.away = False
         self.pause_s = 0.0
+        # While this is not set, whoever tries it waits.
+        self.locked = threading.Event()
+        self.locked.set()
+        self.tried = 0
         self.transactions = 0
         self.transactions_left: int | None = None
         self.never: set[datetime] = set()
 
     def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
+        self.tried += 1
+        self.locked.wait(LIMIT_S)
         if self.away or self.transactions_left == 0:
             raise UnavailableError("the database is unreachable")
         if self.transactions_left:

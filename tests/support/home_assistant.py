@@ -79,7 +79,7 @@ class HomeAssistant:
         self.url = f"http://127.0.0.1:{self.port}"
         self.token = ""
         self.entities: dict[str, str] = {}
-        self._folder = folder / "homeassistant"
+        self.folder = folder / "homeassistant"
         self._process: subprocess.Popen[bytes] | None = None
         self._write_configuration(zone, language)
 
@@ -89,9 +89,9 @@ class HomeAssistant:
             "--skip-pip",
             "--log-no-color",
             "-c",
-            str(self._folder),
+            str(self.folder),
         ]
-        with (self._folder / "output.log").open("ab") as log:
+        with (self.folder / "output.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         eventually(lambda: self._status("/api/onboarding") in (200, 404), LIMIT_S, self._last_words)
         if not self.token:
@@ -154,7 +154,7 @@ class HomeAssistant:
 
     @property
     def database(self) -> Path:
-        return self._folder / "home-assistant_v2.db"
+        return self.folder / "home-assistant_v2.db"
 
     def age(self, seconds: float) -> None:
         """Make all that was recorded older: as if it had been stopped for so long."""
@@ -199,15 +199,15 @@ class HomeAssistant:
         """Copy it, stopped, to another folder, to go on there on the same port."""
         assert self._process is None
         copied = copy.copy(self)
-        copied._folder = folder / "homeassistant"
-        shutil.copytree(self._folder, copied._folder)
+        copied.folder = folder / "homeassistant"
+        shutil.copytree(self.folder, copied.folder)
         return copied
 
     def _write_configuration(self, zone: str, language: str) -> None:
-        storage = self._folder / ".storage"
+        storage = self.folder / ".storage"
         storage.mkdir(parents=True)
         text = CONFIGURATION.format(port=self.port, zone=zone, language=language)
-        (self._folder / "configuration.yaml").write_text(text)
+        (self.folder / "configuration.yaml").write_text(text)
         # The other steps would set up integrations that use the internet.
         _store(storage, "onboarding", {"done": ["core_config", "analytics", "integration"]}, 4)
         # What stands in configuration.yaml holds for five minutes only in newer releases.
@@ -278,7 +278,7 @@ class HomeAssistant:
 
     def complaints(self) -> list[str]:
         """Return the warnings and errors of its log about what was announced over MQTT."""
-        log = (self._folder / "output.log").read_text(errors="replace")
+        log = (self.folder / "output.log").read_text(errors="replace")
         return [
             line
             for line in log.splitlines()
@@ -288,7 +288,7 @@ class HomeAssistant:
         ]
 
     def _last_words(self) -> str:
-        return (self._folder / "output.log").read_text(errors="replace")[-3000:]
+        return (self.folder / "output.log").read_text(errors="replace")[-3000:]
 
 
 def _put_states(

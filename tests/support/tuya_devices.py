@@ -191,8 +191,8 @@ def mock_device(
         eventually(lambda: mock.server.connections or _visited(mock.port))
         mock.stop()
         # The mock leaves these to the garbage collector, which pytest takes for an error.
-        mock.server._wake_r.close()
-        mock.server._wake_w.close()
+        mock.server._wake_r.close()  # noqa: SLF001 - tuyamock's
+        mock.server._wake_w.close()  # noqa: SLF001 - the same
 
 
 def _visited(port: int) -> bool:

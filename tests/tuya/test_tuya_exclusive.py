@@ -2,7 +2,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -199,11 +199,18 @@ def test_meters_are_read_side_by_side(make_transport: MakeTransport) -> None:
             transport.close()
 
 
-def break_off(transport: LanReader, meter: Meter) -> None:
+def connecting(port: int) -> int:
+    """Count the connections to a port that have not come about yet."""
+    return Path("/proc/net/tcp").read_text().count(f":{port:04X} 02 ")
+
+
+def break_off(
+    transport: LanReader, meter: Meter, has_begun: Callable[[], bool] | None = None
+) -> None:
     """Close the transport while it reads, and check that the read ends at once."""
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(_failure, transport, meter)
-        eventually(lambda: "main" in transport._lines, what="the read has begun")
+        eventually(has_begun or reading.running, what="the read has begun")
         transport.close()
         failure = reading.result(timeout=LIMIT_S)
     assert failure.code == "unreachable"
@@ -215,12 +222,14 @@ def test_closing_breaks_off_waiting_for_a_device(
     make_transport: MakeTransport, protocol: ProtocolVersion
 ) -> None:
     with FakeDevice(say_nothing) as device:
-        break_off(make_transport(limits=PATIENT), a_meter(device.port, protocol))
+        meter = a_meter(device.port, protocol)
+        break_off(make_transport(limits=PATIENT), meter, lambda: device.connections > 0)
 
 
 def test_closing_breaks_off_connecting(make_transport: MakeTransport) -> None:
     with swallowing_port() as port:
-        break_off(make_transport(limits=PATIENT), a_meter(port))
+        before = connecting(port)
+        break_off(make_transport(limits=PATIENT), a_meter(port), lambda: connecting(port) > before)
 
 
 def test_closing_breaks_off_waiting_for_another_process(make_transport: MakeTransport) -> None:

@@ -145,7 +145,7 @@ def test_noise_takes_no_more_memory_than_a_frame(pieces: list[bytes]) -> None:
     frames = FrameBuffer()
     for piece in pieces:
         frames.feed(b"\x00\x00\x55\xaa" + piece)
-        assert len(frames._buffer) <= LONGEST_FRAME + 400
+        assert frames.size <= LONGEST_FRAME + 400
 
 
 def test_after_noise_the_next_frame_is_found(wire: Wire) -> None:

@@ -13,7 +13,7 @@ from esquirell.services.command_table import commands_for
 from esquirell.web.formats import MINUS, NARROW_SPACE, NOTHING, Formats, currency_sign
 from esquirell.web.handler import breakable
 from esquirell.web.pictures import words_of
-from esquirell.web.texts import DEFAULT, _flat, best_language, languages, texts_of
+from esquirell.web.texts import DEFAULT, best_language, flat, languages, texts_of
 
 TEXTS = texts_of(DEFAULT)
 FORMATS = Formats(TEXTS, "Europe/Warsaw")
@@ -53,7 +53,7 @@ def test_every_catalogue_has_the_texts_of_the_english_one_with_the_same_places()
 
 def catalogue(language: str) -> dict[str, str]:
     """Return what a file holds, without what English adds to it."""
-    return dict(_flat(tomllib.loads((WEB / "messages" / f"{language}.toml").read_text())))
+    return dict(flat(tomllib.loads((WEB / "messages" / f"{language}.toml").read_text())))
 
 
 def test_german_is_written_as_germans_do() -> None:

@@ -93,6 +93,11 @@ class FrameBuffer:
         self.skipped = 0
         self._buffer = b""
 
+    @property
+    def size(self) -> int:
+        """How many bytes wait for the rest of their frame."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> list[bytes]:
         """Take in bytes; return the frames that are now complete."""
         self._buffer += data
