@@ -8,14 +8,12 @@ import hashlib
 import hmac
 import json
 import os
-import threading
-import time
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from support.http_server import LoopbackServer, failure, success
 
 USER_CODE = "aB3dE5f"
 TOKEN, REFRESH = "access-token-1", "refresh-token-1"
@@ -62,10 +60,11 @@ def device(device_id: str, **said: Any) -> dict[str, Any]:  # noqa: ANN401 - JSO
     } | said
 
 
-class TuyaApp:
+class TuyaApp(LoopbackServer):
     """Gives QR codes; whoever asks after `scanned` may see the devices."""
 
     def __init__(self, *devices: dict[str, Any], scanned_after: int = 1) -> None:
+        super().__init__()
         self.devices = devices
         self.points: dict[str, tuple[dict[str, Any], ...] | None] = {
             one["id"]: PLUG for one in devices if one["category"] == "cz"
@@ -77,41 +76,13 @@ class TuyaApp:
         self.asked: list[str] = []
         self.logged_out = False
         self._unscanned = scanned_after
-        app = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.answer()
+    def reply(self, method: str, target: str, headers: Message, body: bytes) -> tuple[int, bytes]:
+        answer = self._answer(method, target, headers, body)
+        self.errors -= 1
+        return (503 if self.errors >= 0 else 200), answer
 
-            def do_POST(self) -> None:
-                self.answer()
-
-            def answer(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                body = app.answer(self.command, self.path, self.headers, self.rfile.read(length))
-                app.errors -= 1
-                self.send_response(503 if app.errors >= 0 else 200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.02])
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def answer(self, method: str, target: str, headers: Message, body: bytes) -> bytes:
+    def _answer(self, method: str, target: str, headers: Message, body: bytes) -> bytes:
         parts = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         self.asked.append(f"{method} {parts.path}")
@@ -123,13 +94,13 @@ class TuyaApp:
 
     def _login(self, method: str, path: str, query: dict[str, str]) -> dict[str, Any]:
         if query["usercode"] != USER_CODE:
-            return _refusal(-9999999, "user code is wrong")
+            return failure(-9999999, "user code is wrong")
         if method == "POST":
-            return _success({"qrcode": "qr-token-1"})
+            return success({"qrcode": "qr-token-1"})
         self._unscanned -= 1
         if not path.endswith("/qr-token-1") or self._unscanned >= 0:
-            return _refusal(-9999999, "not scanned")
-        return _success(
+            return failure(-9999999, "not scanned")
+        return success(
             {
                 "access_token": TOKEN,
                 "refresh_token": REFRESH,
@@ -157,18 +128,18 @@ class TuyaApp:
             hmac.new(digest.encode(), text.encode(), hashlib.sha256).hexdigest()
             != headers["X-sign"]
         ):
-            return _refusal(1004, "sign invalid")
+            return failure(1004, "sign invalid")
         if headers["X-token"] != TOKEN:
-            return _refusal(1010, "token invalid")
+            return failure(1010, "token invalid")
         asked = _decipher(query["encdata"], secret) if "encdata" in query else {}
         result = self._result(path, asked)
         if result is None:
-            return _refusal(1106, "permission deny")
+            return failure(1106, "permission deny")
         nonce = os.urandom(12)
         if self.refresh != REFRESH:
             secret = "0123456789abcdef"
         sealed = AESGCM(secret.encode()).encrypt(nonce, json.dumps(result).encode(), None)
-        return _success(base64.b64encode(nonce + sealed).decode())
+        return success(base64.b64encode(nonce + sealed).decode())
 
     def _result(self, path: str, asked: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
         if path == "/v1.0/m/life/users/homes":
@@ -189,11 +160,3 @@ def _decipher(text: str, secret: str) -> dict[str, Any]:
     nonce, sealed = base64.b64decode(text[:16]), base64.b64decode(text[16:])
     found: dict[str, Any] = json.loads(AESGCM(secret.encode()).decrypt(nonce, sealed, None))
     return found
-
-
-def _success(result: object) -> dict[str, Any]:
-    return {"success": True, "result": result, "t": int(time.time() * 1000)}
-
-
-def _refusal(code: int, text: str) -> dict[str, Any]:
-    return {"success": False, "code": code, "msg": text, "t": int(time.time() * 1000)}

@@ -3,11 +3,12 @@
 import hashlib
 import hmac
 import json
-import threading
 import time
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from email.message import Message
+from typing import Any
+
+from support.http_server import LoopbackServer, failure, success
 
 API_KEY = "p1a2b3c4d5e6f7"
 API_SECRET = "0123$#='(secret456789abcdef"
@@ -45,39 +46,15 @@ def model(points: dict[int, str]) -> str:
     return json.dumps({"modelId": "m", "services": [{"properties": properties}]})
 
 
-class TuyaCloud:
+class TuyaCloud(LoopbackServer):
     """Answers like openapi.tuyaeu.com; `failures` maps paths to answers that are errors."""
 
     def __init__(self, *devices: dict[str, Any]) -> None:
+        super().__init__()
         self.devices = {one["id"]: one for one in devices}
         self.failures: dict[str, dict[str, Any] | bytes] = {}
         self.asked: Counter[str] = Counter()
         self.tokens = 0
-        cloud = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = cloud.answer(self.path, dict(self.headers.items()))
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.02])
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     @property
     def requests(self) -> int:
@@ -86,15 +63,16 @@ class TuyaCloud:
     def expire_token(self) -> None:
         self.tokens += 1
 
-    def answer(self, path: str, headers: dict[str, str]) -> bytes:
-        self.asked[path] += 1
-        if path in self.failures:
-            said = self.failures[path]
+    def reply(self, method: str, target: str, headers: Message, body: bytes) -> tuple[int, bytes]:
+        del method, body
+        self.asked[target] += 1
+        if target in self.failures:
+            said = self.failures[target]
         else:
-            said = self._refusal(path, headers) or self._result(path)
-        return said if isinstance(said, bytes) else json.dumps(said).encode()
+            said = self._refusal(target, headers) or self._result(target)
+        return 200, said if isinstance(said, bytes) else json.dumps(said).encode()
 
-    def _refusal(self, path: str, headers: dict[str, str]) -> dict[str, Any] | None:
+    def _refusal(self, path: str, headers: Message) -> dict[str, Any] | None:
         token = headers.get("access_token", "")
         if headers["client_id"] != API_KEY:
             return failure(1005, "clientId is invalid")
@@ -143,11 +121,3 @@ class TuyaCloud:
             f"{thing}/model": success({"model": one["model"]}) if "model" in one else unknown,
             f"{thing}/shadow/properties": success({"properties": one.get("shadow", [])}),
         }
-
-
-def success(result: object) -> dict[str, Any]:
-    return {"success": True, "result": result, "t": int(time.time() * 1000)}
-
-
-def failure(code: int, text: str) -> dict[str, Any]:
-    return {"success": False, "code": code, "msg": text, "t": int(time.time() * 1000)}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from support.tuya_cloud import API_KEY, API_SECRET, DEVICE_ID, TuyaCloud, device, failure, model
+from support.http_server import failure
+from support.tuya_cloud import API_KEY, API_SECRET, DEVICE_ID, TuyaCloud, device, model
 
 from esquirell.domain.errors import MeterUnreachableError
 from esquirell.domain.meter import Meter
