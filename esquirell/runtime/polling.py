@@ -17,10 +17,9 @@ from esquirell.runtime.upkeep import Upkeep
 from esquirell.services.delivery import Delivery
 from esquirell.services.fetch import Fetch
 from esquirell.services.lines import Lines
-from esquirell.services.measured import MeasuredStore, MeasuredTransport
 from esquirell.services.patience import PatientStore
 from esquirell.services.poll import Poller
-from esquirell.services.ports import ReadingStore, Transport
+from esquirell.services.reads import InFlightReads
 from esquirell.services.remote_reads import Inbox, OneWorker, RemoteReads
 from esquirell.services.reports import Reports
 from esquirell.services.saving import Saver
@@ -49,12 +48,10 @@ class Metrics:
         if self._exporter:
             self._exporter.serve(self._given.address, self._given.port)
 
-    def ports(self, transport: Transport, store: ReadingStore) -> tuple[Transport, ReadingStore]:
-        """Return the ports with timing if metrics are enabled, else as they are."""
-        exporter = self._exporter
-        if exporter is None:
-            return transport, store
-        return MeasuredTransport(transport, exporter), MeasuredStore(store, exporter)
+    def measure(self, reads: InFlightReads, store: PatientStore) -> None:
+        """Count and time reads and transactions, if enabled."""
+        if self._exporter:
+            reads.on_read, store.on_stored = self._exporter.polled, self._exporter.stored
 
     @cached_property
     def _exporter(self) -> "Exporter | None":
@@ -99,12 +96,14 @@ class Polling:
     def poller(self) -> Poller:
         """The service that polls."""
         devices, storage, upkeep, clock = self.devices, self.storage, self.upkeep, self.upkeep.clock
-        transport, store = self.metrics.ports(devices.transport, storage.readings)
+        store = PatientStore(storage.readings)
         history = storage.reading_history
         dating = Dating(upkeep.timekeeper, storage.spool, history, upkeep.corrections, clock)
-        saver = Saver(PatientStore(store), storage.spool, dating)
+        saver = Saver(store, storage.spool, dating)
         delivery = Delivery(devices.profiles, saver, self.mqtt.publisher)
-        return Poller(transport, devices.profiles, delivery, clock, devices.interval_s)
+        poller = Poller(devices.transport, devices.profiles, delivery, clock, devices.interval_s)
+        self.metrics.measure(poller.reads, store)
+        return poller
 
     @cached_property
     def reports(self) -> Reports:

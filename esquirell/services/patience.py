@@ -120,10 +120,18 @@ class PatientStore:
         self._store = store
         self._reading = Lane("the database", patience_s)
         self._writing = Lane("the database", patience_s)
+        # Called after each transaction: the number of its readings, and how long it took (s).
+        self.on_stored: Callable[[int, float], None] | None = None
 
     def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         """Store readings and changed statuses. Raises UnavailableError."""
-        self._writing.run(lambda: self._store.add(readings, statuses))
+        self._writing.run(lambda: self._add(readings, statuses))
+
+    def _add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
+        began = time.monotonic()
+        self._store.add(readings, statuses)
+        if self.on_stored:
+            self.on_stored(len(readings), time.monotonic() - began)
 
     def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
         """Return the stored ledgers of these meters, by name. Raises UnavailableError."""

@@ -108,16 +108,6 @@ class Spool(Protocol):
         """Move a reading that can't be stored out of the way. Raises SpoolError."""
 
 
-class Measures(Protocol):
-    """Counts and times operations."""
-
-    def polled(self, meter: str, result: str, seconds: float) -> None:
-        """Count a poll: "ok" or the code of its failure, and how long it took."""
-
-    def stored(self, readings: int, seconds: float) -> None:
-        """Count a transaction with so many readings, and how long it took."""
-
-
 class Publisher(Protocol):
     """Publishes readings, statuses and events; never waits for the broker or raises."""
 

@@ -151,6 +151,8 @@ class InFlightReads:
         self._waiting: dict[str, list[Batches]] = {}
         self._since: dict[str, float] = {}
         self._last: dict[str, tuple[float, RawAnswer]] = {}
+        # Called after each read: its meter, "ok" or the code of its failure, how long it took (s).
+        self.on_read: Callable[[str, str, float], None] | None = None
 
     def start(self, questions: Sequence[Question], *, join: bool, shared_s: float = 0.0) -> Batches:
         """Read those that are not being read; with `join`, wait for the others as well.
@@ -201,5 +203,8 @@ class InFlightReads:
             began = self._since.pop(question.meter.name, time.monotonic())
             self._last[question.meter.name] = began, answer
             polls = self._waiting.pop(question.meter.name, [])
+        if self.on_read:
+            result = heard.code if isinstance(heard, EsquirellError) else "ok"
+            self.on_read(question.meter.name, result, time.monotonic() - began)
         for batches in polls:
             batches.land(answer)
