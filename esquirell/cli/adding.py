@@ -21,8 +21,14 @@ from esquirell.cli.output import (
 )
 from esquirell.cli.values import lines_of, print_reading
 from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
-from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, NextCounter, ProtocolVersion
-from esquirell.settings.slugs import slug, unique_slug
+from esquirell.domain.meter import (
+    LOCAL_KEY_LENGTH,
+    Meter,
+    NextCounter,
+    ProtocolVersion,
+    key_as_pasted,
+)
+from esquirell.settings.slugs import unique_slug
 
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 _PROTOCOLS = get_args(ProtocolVersion)
@@ -94,7 +100,7 @@ def add(
     if "local_key" not in fields:
         fields["local_key"] = _asked_key()
     taken = {meter.name for meter in call.settings.meters}
-    fields["name"] = name or _asked_name(str(fields.get("label", "")), taken)
+    fields |= {"name": name} if name else _asked_name(str(fields.get("label", "")), taken)
     if "upstream" not in fields and taken and sys.stdin.isatty():
         fields["upstream"] = _asked_upstream(call.settings.meters)
     _report(call, _added(call, fields | {"test": not no_test}), "added")
@@ -307,25 +313,26 @@ def _asked_counter() -> NextCounter:
     return "anew" if click.confirm(question, default=True) else "continues"
 
 
-def _asked_name(label: str, taken: Collection[str]) -> str:
-    """Return a name derived from the label; in a terminal it is only proposed."""
-    if not sys.stdin.isatty():
-        return unique_slug(label or "meter", taken)
+def _asked_name(label: str, taken: Collection[str]) -> dict[str, str]:
+    """Return a name derived from the label; in a terminal it is only proposed.
 
-    def free(text: str) -> str:
-        if text != slug(text) or text in taken:
-            raise click.UsageError("a name has a-z, 0-9, _ and - only, and no other meter has it")
-        return text
+    There a typed name that becomes another one is the label, too.
+    """
+    if not sys.stdin.isatty():
+        return {"name": unique_slug(label or "meter", taken)}
+    from esquirell.cli.meter_questions import ask_name  # noqa: PLC0415 - only a terminal asks
 
     proposed = unique_slug(label or ("meter" if taken else "main"), taken)
-    return str(click.prompt("Meter name", proposed, value_proc=free))
+    name, typed = ask_name(taken, proposed)
+    return {"name": name} | ({"label": typed} if typed else {})
 
 
 def _asked_key() -> str:
     """Ask for a local key; in a terminal until it is valid."""
     while True:
         hidden = sys.stdin.isatty()
-        key = str(click.prompt("Local key", hide_input=hidden, default="", show_default=False))
+        typed = str(click.prompt("Local key", hide_input=hidden, default="", show_default=False))
+        key = key_as_pasted(typed)
         if len(key) == LOCAL_KEY_LENGTH:
             return key
         sentence = f"the local key has {len(key)} characters, not {LOCAL_KEY_LENGTH}"

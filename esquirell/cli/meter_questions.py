@@ -12,10 +12,17 @@ from esquirell.cli.choice import OneOf
 from esquirell.cli.meter_names import unknown
 from esquirell.cli.output import say
 from esquirell.domain.hosts import check_peer
-from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
+from esquirell.domain.meter import (
+    LOCAL_KEY_LENGTH,
+    Meter,
+    ProtocolVersion,
+    as_pasted,
+    as_shown,
+    key_as_pasted,
+)
 from esquirell.domain.nearest import similar
 from esquirell.profiles import shipped
-from esquirell.settings.slugs import LONGEST, slug
+from esquirell.settings.slugs import slug
 
 if TYPE_CHECKING:
     from esquirell.runtime.unconfigured import Announcement
@@ -59,7 +66,12 @@ def ask_upstream(meters: tuple[Meter, ...]) -> tuple[Meter, ...]:
 
 
 def _ask_meter(taken: Container[str]) -> Meter:
-    name = _ask_name(taken)
+    name, label = ask_name(taken, None if "main" in taken else "main")
+    meter = _ask_device(name).model_copy(update={"label": label})
+    return read_once([meter])[0] if sys.stdin.isatty() else meter
+
+
+def _ask_device(name: str) -> Meter:
     if not sys.stdin.isatty():
         return _ask_rest(name, click.prompt("Device id", value_proc=_device_id))
     typed = click.prompt(
@@ -68,7 +80,7 @@ def _ask_meter(taken: Container[str]) -> Meter:
     found = None if typed else guide.choose()
     device_id = typed or (found and found.device_id)
     device_id = device_id or click.prompt("Device id", value_proc=_device_id)
-    return read_once([_ask_rest(name, device_id, found)])[0]
+    return _ask_rest(name, device_id, found)
 
 
 def read_once(meters: Sequence[Meter], undescribed: Collection[str] = ()) -> tuple[Meter, ...]:
@@ -124,16 +136,25 @@ def _ask_rest(name: str, device_id: str, found: "Announcement | None" = None) ->
     )
 
 
-def _ask_name(taken: Container[str]) -> str:
-    def unique(text: str) -> str:
-        if text != slug(text):
-            raise click.UsageError(f"a name holds a-z, 0-9, _ and - only, at most {LONGEST}")
-        if text in taken:
-            raise click.UsageError("another meter has this name")
-        return text
+def ask_name(taken: Container[str], proposed: str | None) -> tuple[str, str]:
+    """Ask for the name of a meter; return it, and a label for people if more was typed.
 
-    default = None if "main" in taken else "main"
-    return click.prompt("Meter name", default=default, value_proc=unique)
+    `Küche` becomes the name `kueche` with the label `Küche`.
+    """
+
+    def free(text: str) -> str:
+        if not slug(text):
+            raise click.UsageError("a name needs a letter from a to z, or a digit")
+        if slug(text) in taken:
+            raise click.UsageError("another meter has this name")
+        return as_shown(text)
+
+    typed = click.prompt("Meter name", default=proposed, value_proc=free)
+    name = slug(typed)
+    if name == typed:
+        return name, ""
+    say(f"It is shown as {typed}, and called {name} in commands and MQTT topics")
+    return name, typed
 
 
 def _ask_profile() -> str:
@@ -170,14 +191,18 @@ def checked_host(text: str) -> str:
 
 
 def _device_id(text: str) -> str:
-    if len(text.strip()) not in range(1, _LONGEST_ID + 1):
+    device_id = as_pasted(text)
+    if len(device_id) not in range(1, _LONGEST_ID + 1):
         raise click.UsageError(f"a device id has 1 to {_LONGEST_ID} characters")
-    return text.strip()
+    if any(map(str.isspace, device_id)):
+        raise click.UsageError("a device id has no blanks: copy it again")
+    return device_id
 
 
 def _local_key(text: str) -> str:
-    if len(text) != LOCAL_KEY_LENGTH:
+    key = key_as_pasted(text)
+    if len(key) != LOCAL_KEY_LENGTH:
         raise click.UsageError(
-            f"a local key has {LOCAL_KEY_LENGTH} characters, this one has {len(text)}"
+            f"a local key has {LOCAL_KEY_LENGTH} characters, this one has {len(key)}"
         )
-    return text
+    return key

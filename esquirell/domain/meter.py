@@ -28,6 +28,7 @@ def check_queue(name: str) -> str:
     return name
 
 
+_QUOTES = ('""', "''", "``", "“”", "„“", "«»")
 # Control characters, line ends, changes of the direction of text, and what has no width.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2066-\u2069\ufeff]")
 
@@ -37,9 +38,31 @@ def as_shown(text: str) -> str:
     return " ".join(_UNPRINTABLE.sub(" ", text).split())
 
 
+def as_pasted(text: str) -> str:
+    """Return pasted text without the blanks and the pair of quotation marks around it."""
+    text = text.strip()
+    quoted = len(text) > 1 and (text[0] + text[-1]) in _QUOTES
+    return text[1:-1].strip() if quoted else text
+
+
+def key_as_pasted(text: str) -> str:
+    """Return a pasted local key; one of the right length stays, as a key may hold any symbol."""
+    return text if len(text) == LOCAL_KEY_LENGTH else as_pasted(text)
+
+
+def _check_id(device_id: str) -> str:
+    if any(map(str.isspace, device_id)):
+        raise ValueError("contains blanks, which no device id does: copy it again")
+    return device_id
+
+
 def worker_of(queue: str) -> str:
     """Name the role of a worker that serves a queue of meters; "" are those without one."""
     return f"worker@{queue}" if queue else "worker"
+
+
+def _secret_as_pasted(key: SecretStr) -> SecretStr:
+    return SecretStr(key_as_pasted(key.get_secret_value()))
 
 
 # Set for a meter that is found to report more often when it is added.
@@ -62,12 +85,17 @@ class Meter(BaseModel):
     name: Slug
     label: Annotated[str, AfterValidator(as_shown)] = ""
     area: Annotated[str, AfterValidator(as_shown)] = ""
-    device_id: Annotated[str, Field(min_length=1, max_length=64)]
+    device_id: Annotated[
+        str,
+        AfterValidator(as_pasted),
+        Field(min_length=1, max_length=64),
+        AfterValidator(_check_id),
+    ]
     address: Annotated[str, AfterValidator(check_peer)] = "auto"
     port: Annotated[WholeNumber, Field(ge=1, le=65535)] = 6668
     gateway: Annotated[str, Field(max_length=64)] = ""
     cid: Annotated[str, Field(max_length=64)] = ""
-    local_key: SecretStr = SecretStr("")
+    local_key: Annotated[SecretStr, AfterValidator(_secret_as_pasted)] = SecretStr("")
     protocol: ProtocolVersion = "auto"
     profile: str = "auto"
     product_id: str = ""
@@ -115,8 +143,6 @@ def _key_sentence(key: str) -> str:
     """Return what is wrong with a key, without its content."""
     if not key:
         return "local_key is missing: give local_key or local_key_file"
-    if len(key) == LOCAL_KEY_LENGTH + 2 and key[0] == key[-1] and key[0] in "'\"":
-        return "local_key has quotes around it that are no part of it: a file holds the key alone"
     return (
         f"local_key has {len(key)} characters, a Tuya local key has {LOCAL_KEY_LENGTH}: "
         "copy it again, into a file of its own (local_key_file), or between single quotes"

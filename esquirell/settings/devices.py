@@ -4,6 +4,7 @@ Its `snapshot.json` and `tuya-raw.json` are accepted, too, and some other lists 
 """
 
 import ipaddress
+import itertools
 import json
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
@@ -79,6 +80,9 @@ class ListedMeter:
         }
 
 
+Listed = dict[str, ListedMeter]
+
+
 def read_devices(file: Path) -> DeviceList:
     """Return the metering devices of tinytuya's `devices.json` as meters with unique names.
 
@@ -109,7 +113,7 @@ def read_list(content: bytes, name: str) -> UploadedDevices:
 def _read(
     entries: Sequence[Entry], file: Path | None
 ) -> tuple[list[ListedMeter], list[SkippedDevice]]:
-    listed: dict[str, ListedMeter] = {}
+    listed: Listed = {}
     left_out: list[SkippedDevice] = []
     by_id = {_text(entry, "id"): entry for entry in entries}
     for device in entries:
@@ -121,7 +125,7 @@ def _read(
         if meter:
             listed[meter.name] = ListedMeter(meter, _device(device))
         else:
-            left_out.append(SkippedDevice(_title(device), reason or "its entry is incomplete"))
+            left_out.append(SkippedDevice(_title(device), reason or "its id is missing or wrong"))
     return list(listed.values()), left_out
 
 
@@ -163,6 +167,10 @@ def key_of(file: Path, device_id: str) -> str | None:
 def _entries(file: Path) -> list[Entry]:
     try:
         content = file.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{file} does not exist: give the path of the devices.json that tinytuya's wizard wrote"
+        ) from None
     except OSError as error:
         raise ConfigError(f"{file} can't be read: {error.strerror}") from error
     return _parsed(content, str(file))
@@ -252,14 +260,14 @@ def _codes(device: Entry) -> dict[str, str]:
     return {point.name: point.code for point in specified(device.get("mapping"))}
 
 
-def _meter(device: Entry, line: Entry, taken: Container[str], file: Path | None) -> Meter | None:
+def _meter(device: Entry, line: Entry, taken: Listed, file: Path | None) -> Meter | None:
     label = _text(device, "name") or _text(device, "product_name")
     name = unique_slug(label, taken)
     behind_gateway = line is not device
     try:
         return Meter(
             name=name,
-            label=label,
+            label=_unique_label(label, [one.meter.label for one in taken.values()]),
             device_id=_text(device, "id"),
             address=_address(line),
             gateway=_text(line, "id") if behind_gateway else "",
@@ -272,6 +280,12 @@ def _meter(device: Entry, line: Entry, taken: Container[str], file: Path | None)
         )
     except ValidationError:
         return None
+
+
+def _unique_label(label: str, taken: Container[str]) -> str:
+    """Return a label that is not taken, as the app allows the same name twice."""
+    numbered = itertools.chain([label], (f"{label} {number}" for number in itertools.count(2)))
+    return next(shown for shown in numbered if not shown or shown not in taken)
 
 
 def _address(device: Entry) -> str:
@@ -302,4 +316,4 @@ def _title(device: Entry) -> str:
 
 def _text(device: Entry, key: str) -> str:
     value = device.get(key)
-    return "" if value is None else str(value)
+    return "" if value is None else str(value).strip()

@@ -85,8 +85,9 @@ def test_more_meters_are_asked_for_and_have_names_of_their_own(folder: Path) -> 
         (0, "http://broker/", "it must be a name or an address only"),
         (1, "70000", "a port is a whole number from 1 to 65535"),
         (1, "mqtt", "a port is a whole number from 1 to 65535"),
-        (4, "Main meter", "a name holds a-z, 0-9, _ and - only, at most 64"),
+        (4, "***", "a name needs a letter from a to z, or a digit"),
         (5, " ", "a device id has 1 to 64 characters"),
+        (5, "bf01 23456789", "a device id has no blanks: copy it again"),
         (6, "192.168.1.500", "it must be four numbers from 0 to 255"),
         (7, KEY[:-1], "a local key has 16 characters, this one has 15"),
         (8, "4", "'4' is not one of"),
@@ -102,6 +103,20 @@ def test_a_wrong_answer_is_asked_for_again(
     assert said in result.output
     assert result.exit_code == 0
     assert load(folder / "esquirell.toml", {}).meters[0].local_key.get_secret_value() == KEY
+
+
+def test_pasted_quotation_marks_and_blanks_are_no_part_of_an_id_or_a_key(folder: Path) -> None:
+    answers = ["main", f'"{METER[1]}"', METER[2], f" '{KEY}' ", *METER[4:]]
+    assert run(answers=[*BROKER, *answers, "n"]).exit_code == 0
+    (meter,) = load(folder / "esquirell.toml", {}).meters
+    assert (meter.device_id, meter.local_key.get_secret_value()) == (METER[1], KEY)
+
+
+def test_a_name_with_other_letters_becomes_the_label(folder: Path) -> None:
+    result = run(answers=[*BROKER, "Küche", *METER[1:], "n"])
+    assert "It is shown as Küche, and called kueche in commands and MQTT topics" in result.output
+    (meter,) = load(folder / "esquirell.toml", {}).meters
+    assert (meter.name, meter.label) == ("kueche", "Küche")
 
 
 def test_nothing_that_exists_is_overwritten(folder: Path) -> None:

@@ -145,7 +145,8 @@ def test_plugs_without_a_mapping_are_taken_and_named(
         ({"key": ""}, "its local key is missing"),
         ({"key": None}, "its local key is missing"),
         ({"key": "abc"}, "its local key has 3 characters, not 16"),
-        ({"id": ""}, "its entry is incomplete"),
+        ({"id": ""}, "its id is missing or wrong"),
+        ({"id": "bf 01"}, "its id is missing or wrong"),
     ],
 )
 def test_other_devices_are_left_out_with_the_reason(
@@ -194,7 +195,7 @@ def test_a_mapping_may_be_the_list_of_the_cloud(folder: ConfigurationFolder) -> 
     assert set(describe(folder.path / "devices.json", "bf01").mapping) == set(PLUG)
 
 
-def test_names_are_unique_and_labels_are_kept(folder: ConfigurationFolder) -> None:
+def test_devices_with_equal_names_are_numbered(folder: ConfigurationFolder) -> None:
     names = ["Küche Steckdose", "Küche Steckdose", "插座", "插座", ""]
     found = take(folder, *(device(name=name, id=f"bf{i}") for i, name in enumerate(names)))
     assert [meter.name for meter in found.meters] == [
@@ -205,7 +206,13 @@ def test_names_are_unique_and_labels_are_kept(folder: ConfigurationFolder) -> No
         "smart-plug",
     ]
     # Without a name of its own a device is called by its product's.
-    assert [meter.label for meter in found.meters] == [*names[:-1], "Smart Plug"]
+    assert [meter.label for meter in found.meters] == [
+        "Küche Steckdose",
+        "Küche Steckdose 2",
+        "插座",
+        "插座 2",
+        "Smart Plug",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -263,7 +270,7 @@ NO_JSON = (
         ("\xff", NO_JSON),
         ("{}", "is not a list of devices: use tinytuya's devices.json"),
         ("[1]", "is not a list of devices: use tinytuya's devices.json"),
-        (None, "can't be read: No such file or directory"),
+        (None, "does not exist: give the path of the devices.json that tinytuya's wizard wrote"),
     ],
 )
 def test_a_file_of_another_kind_is_refused(
