@@ -97,7 +97,6 @@ class _ReportCollector(Collector):
         yield from ()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Return the gauges."""
         report = self._report()
         database, queue = report["database"], report["queue"]
         yield _gauge("healthy", "Whether everything works.", float(report["healthy"]))

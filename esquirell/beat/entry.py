@@ -30,11 +30,9 @@ class RuleSchedule(BaseSchedule):
         return schedstate(False, _seconds(due_at, now))  # noqa: FBT003 - own named tuple
 
     def __eq__(self, other: object) -> bool:
-        """Compare the rules."""
         return isinstance(other, RuleSchedule) and self.rule == other.rule
 
     def __hash__(self) -> int:
-        """Hash the rule."""
         return hash(self.rule)
 
 

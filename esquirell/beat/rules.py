@@ -55,7 +55,6 @@ class Grid:
         return datetime.fromtimestamp((slot + 1) * self.every, UTC)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the rule as JSON."""
         return {"every": self.every}
 
 
@@ -77,7 +76,6 @@ class Crontab:
         return next((run for run in found if run > moment), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the rule as JSON."""
         return {"cron": self.cron, "zone": self.zone}
 
 

@@ -64,7 +64,6 @@ class Relay:
             return bool(self._client.exists(_taken(ticket)))
 
     def reply(self, ticket: str, answer: Mapping[str, Any]) -> None:
-        """Answer a ticket."""
         key = PREFIX + ticket
         with reaching_redis(), self._client.pipeline() as pipe:
             pipe.rpush(key, json.dumps(answer))

@@ -213,7 +213,6 @@ class Progress:
         self._bars.update(self._tasks[name], completed=done)
 
     def __enter__(self) -> Self:
-        """Start showing."""
         self._bars.start()
         return self
 

@@ -90,7 +90,6 @@ class RunLock:
         return os.path.samestat(os.fstat(descriptor), found)
 
     def release(self) -> None:
-        """Free the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -194,7 +193,6 @@ class RedisClaim:
         return (self.rival,) if self.rival else ()
 
     def release(self) -> None:
-        """Release it."""
         if lease := self._lease():
             lease.release()
 
@@ -254,7 +252,6 @@ class ServiceLocks:
             lock.keep()
 
     def release(self) -> None:
-        """Free all."""
         if self._redis:
             self._redis.release()
         for lock in self._locks:

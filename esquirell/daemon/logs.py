@@ -119,7 +119,6 @@ class CountingHandler(logging.StreamHandler[TextIO]):
     """Writes lines to a stream, and how many equal ones were left out."""
 
     def __init__(self, stream: TextIO) -> None:
-        """Store the stream."""
         super().__init__(stream)
         self._repeats = Repeats()
 

@@ -43,7 +43,6 @@ class ServicePart:
 
     @property
     def alive(self) -> bool:
-        """Return whether the thread is alive."""
         return self._thread.is_alive()
 
     def silent_s(self) -> float:

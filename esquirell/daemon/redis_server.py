@@ -101,12 +101,10 @@ class RedisServer:
 
     @property
     def program(self) -> str:
-        """The path of the server program."""
         return self._command[0]
 
     @property
     def alive(self) -> bool:
-        """Return whether the server runs."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:

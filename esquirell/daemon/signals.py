@@ -25,7 +25,6 @@ class Flag:
         self._wake.put(None)
 
     def is_set(self) -> bool:
-        """Return whether the flag was set."""
         return self.times > 0
 
     def wait(self, timeout_s: float | None = None) -> bool:

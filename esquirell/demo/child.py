@@ -32,7 +32,6 @@ class Guard:
         self._process.stdin.flush()
 
     def __enter__(self) -> Self:
-        """Start the shell."""
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
@@ -82,7 +81,6 @@ class Child:
         return "".join(lines[-LAST_LINES:])
 
     def __enter__(self) -> Self:
-        """Start the program."""
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command,

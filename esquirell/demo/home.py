@@ -36,12 +36,10 @@ class Home:
 
     @property
     def database(self) -> Path:
-        """The database."""
         return self.state / "esquirell.db"
 
     @property
     def redis_socket(self) -> Path:
-        """The socket of the Redis that the service starts."""
         return self.state / "redis.sock"
 
     def log(self, name: str) -> Path:
@@ -49,7 +47,6 @@ class Home:
         return self.folder / f"{name}.log"
 
     def write(self, plan: Plan, servers: Servers, simulated: SimulatedMeters, zone: str) -> None:
-        """Write the configuration."""
         mqtt = {"host": HOST, "port": servers.port, "protocol": servers.broker.protocol}
         tables = {
             "timezone": zone,
@@ -64,7 +61,6 @@ class Home:
         self.config.write_text(to_toml(tables), encoding="utf-8")
 
     def service(self) -> list[str]:
-        """Return the command that starts the service."""
         return [sys.executable, "-P", "-m", "esquirell", "--config", str(self.config), "run"]
 
 

@@ -219,7 +219,6 @@ class SimulatedMeters:
 
     @property
     def names(self) -> list[str]:
-        """The names of the meters."""
         return [building.name for building in self.buildings]
 
     def __enter__(self) -> Self:
@@ -234,7 +233,6 @@ class SimulatedMeters:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End all meters."""
         for building in self.buildings:
             building.meter.stop()
 

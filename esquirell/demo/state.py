@@ -55,7 +55,6 @@ class Record:
         return [self._planned(schedule.effective()) for schedule in stored if not schedule.removed]
 
     def close(self) -> None:
-        """Close the database."""
         self._stores.database.close()
 
     def _planned(self, schedule: Schedule) -> Planned:
@@ -99,7 +98,6 @@ class Facts:
 
     @property
     def title(self) -> str:
-        """What is simulated."""
         count = len(self.meters)
         meters = "a simulated meter" if count == 1 else f"{count} simulated meters"
         return f"{meters} (PC321-W-TY), Tuya protocol {self.plan.protocol}"

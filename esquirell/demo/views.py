@@ -37,7 +37,6 @@ class Screen:
         self._live = Live(console=console, screen=True, auto_refresh=False)
 
     def show(self, state: DemoState) -> None:
-        """Draw a state."""
         self._live.update(self.picture(state), refresh=True)
 
     def __enter__(self) -> Self:
@@ -50,7 +49,6 @@ class Screen:
         self._live.stop()
 
     def picture(self, state: DemoState) -> Group:
-        """Return a state as the screen shows it."""
         above, progress, below = self._head(state), list(_progress(state)), list(self._hints())
         room = self._console.height - self._height([above, *progress, *below])
         table = readings(state.sight.states, self._facts.meters, room - LEAST_MESSAGES)
@@ -131,7 +129,6 @@ class Lines:
         self._facts = facts
 
     def show(self, state: DemoState) -> None:
-        """Print one line."""
         now = datetime.now(UTC).astimezone()
         states = state.sight.states
         meters = "; ".join(

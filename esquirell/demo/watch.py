@@ -91,7 +91,6 @@ class Watch:
             time.sleep(LOOK_S)
 
     def __exit__(self, *_: object) -> None:
-        """Disconnect."""
         self._connection.stop(GOODBYE_S)
 
     def _note(self, message: Message) -> None:

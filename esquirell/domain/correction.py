@@ -44,7 +44,6 @@ class Correction:
         return not self.readings and not self.sums
 
     def payload(self) -> dict[str, Any]:
-        """Return it as JSON."""
         moments = {"first": self.first, "last": self.last, "to": self.to}
         return {
             "meter": self.meter,

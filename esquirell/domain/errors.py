@@ -26,7 +26,6 @@ class InstallationError(EsquirellError):
         super().__init__(file)
 
     def __str__(self) -> str:
-        """Return the sentence."""
         return f"this installation is damaged ({self.args[0]}): install esquirell again"
 
 
@@ -57,7 +56,6 @@ class UnreadableError(UnavailableError):
         self.meter = meter
 
     def __str__(self) -> str:
-        """Return the sentence."""
         return str(self.args[1])
 
 
@@ -85,7 +83,6 @@ class CodedError(EsquirellError):
         self._sentence = sentence
 
     def __str__(self) -> str:
-        """Return the sentence."""
         return self._sentence
 
 
@@ -130,5 +127,4 @@ class HomeAssistantError(EsquirellError):
         self.reason = reason
 
     def __str__(self) -> str:
-        """Return the sentence."""
         return str(self.args[0])

@@ -30,7 +30,6 @@ class Mask:
         self._known = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
     def text(self, text: str) -> str:
-        """Mask secrets in a text."""
         return _PAIR.sub(rf"\g<name>'{MASK}'", self._known.sub(MASK, text))
 
     def data(self, data: Any) -> Any:  # noqa: ANN401 - JSON is anything

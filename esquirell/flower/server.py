@@ -62,7 +62,6 @@ class Site(Flower):
         self._look = PeriodicCallback(self._meet_workers, LOOK_EVERY_S * 1000)
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:  # noqa: ANN401 - tornado's
-        """Return the handler of a request."""
         refusal = self.access.refusal(request)
         if refusal is None:
             return super().find_handler(request, **kwargs)

@@ -133,7 +133,6 @@ class _Search:
         return now - self._echoed_at > (HOLDER_LIMIT_S if self._online else NOBODY_LIMIT_S)
 
     def handle(self, message: Message) -> None:
-        """Handle a message."""
         content = _read(message)
         if message.topic == self._topics.bridge_state:
             self._online = content.get("state") == "online"

@@ -177,7 +177,6 @@ def _no_cost_sensors() -> dict[str, Entity]:
 
 
 def _cost_sensors(topics: Topics, meter: str, currency: str) -> dict[str, Entity]:
-    """Return the sensors for a meter's cost."""
     return {f"cost_{period}": _sensor(topics, meter, period, currency) for period in _SENSORS}
 
 

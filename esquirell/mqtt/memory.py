@@ -63,7 +63,6 @@ class Memory:
             self._write()
 
     def note_removed(self, topic: str, announcement: bytes) -> None:
-        """Record that an announcement was removed."""
         self.removed[topic] = announcement.decode(errors="replace")
         while len(self.removed) > REMOVED_LIMIT:
             self.removed.pop(next(iter(self.removed)))

@@ -90,7 +90,6 @@ class Inbox:
         return True
 
     def finish(self, message: Message) -> None:
-        """Record that a message was handled."""
         for known in self._open:
             if known.message is message:
                 known.done = True

@@ -21,7 +21,6 @@ class Box:
 
     @property
     def right(self) -> float:
-        """The right edge."""
         return self.x + self.width
 
     @property

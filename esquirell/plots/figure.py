@@ -30,7 +30,6 @@ class Point:
 
     @property
     def mean(self) -> float:
-        """The mean of its values."""
         return self.total / self.count
 
     def add(self, other: "Point") -> None:
@@ -118,7 +117,6 @@ class Figure:
 
     @property
     def is_estimated(self) -> bool:
-        """Whether any of it is estimated."""
         return any(point.estimated for series in self.series for point in series.points.values())
 
     def range(self) -> tuple[float, float]:

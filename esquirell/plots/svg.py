@@ -90,7 +90,6 @@ class _Picture:
 
     @property
     def height(self) -> int:
-        """Its height."""
         if self.figure.panels:
             rows = ceil(len(self.figure.series) / self._columns)
             return rows * _PANEL + _PANEL_TOP + 12
@@ -119,7 +118,6 @@ class _Picture:
         return f' fill="url(#{self.name}hatch)"'
 
     def parts(self) -> Iterator[str]:
-        """Draw everything."""
         if self.figure.is_estimated:
             yield (
                 f'<defs><pattern id="{self.name}hatch" width="6" height="6" '

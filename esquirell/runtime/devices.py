@@ -58,7 +58,6 @@ class Devices:
 
     @cached_property
     def transport(self) -> TuyaTransport:
-        """The transport to the meters."""
         settings, cloud = self._settings(), self.cloud
         network = Network(
             settings.lock_dir,
@@ -74,7 +73,6 @@ class Devices:
         return TuyaTransport(LocalTransport(network), cloud or NoCloud(), keys)
 
     def reported(self, meter: Meter, heard: RawDatapoints) -> None:
-        """Pass on what a meter reported."""
         self._listener().reported(meter, heard)
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:

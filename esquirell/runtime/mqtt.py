@@ -54,13 +54,11 @@ class Mqtt:
 
     @cached_property
     def topics(self) -> Topics:
-        """The topics."""
         mqtt = self._settings().mqtt
         return Topics(mqtt.base_topic, mqtt.discovery_prefix)
 
     @cached_property
     def connection(self) -> Connection:
-        """The connection to the broker."""
         options = options_of(self._settings(), bridges=self.bridges)
         if not self.bridges:
             return Connection(options, password=_password)

@@ -94,7 +94,6 @@ class Polling:
 
     @cached_property
     def poller(self) -> Poller:
-        """The service that polls."""
         devices, storage, upkeep, clock = self.devices, self.storage, self.upkeep, self.upkeep.clock
         store = PatientStore(storage.readings)
         history = storage.reading_history

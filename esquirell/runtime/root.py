@@ -97,7 +97,6 @@ class Runtime:
         self.polling.forget(sorted({*before.meter_names} - {*self.settings.meter_names}))
 
     def meters(self) -> Sequence[Meter]:
-        """Return the configured meters."""
         return self.settings.meters
 
     def left_out(self) -> dict[str, str]:
@@ -111,7 +110,6 @@ class Runtime:
 
     @cached_property
     def place(self) -> StatePlace:
-        """The place of the state directory."""
         settings = self.settings
         noted = None if settings.redis.embedded else self.shared.state_directories
         return StatePlace(settings.state_dir, self.storage.directory, noted)
@@ -133,7 +131,6 @@ class Runtime:
 
     @cached_property
     def devices(self) -> Devices:
-        """The devices of the meters."""
         return Devices(
             lambda: self.settings,
             self._interval_s,
@@ -149,7 +146,6 @@ class Runtime:
 
     @cached_property
     def metrics(self) -> Metrics:
-        """The metrics for Prometheus."""
         return Metrics(self.settings, self.mqtt, lambda: self.health.report(None))
 
     @cached_property
@@ -188,7 +184,6 @@ class Runtime:
 
     @cached_property
     def schedules(self) -> Schedules:
-        """The writer of schedules."""
         return Schedules(self.storage.schedules, self.shared.timetable, now)
 
     @cached_property
@@ -200,7 +195,6 @@ class Runtime:
 
     @cached_property
     def commands(self) -> Commands:
-        """The dispatcher of commands."""
         edits = Edits(self.storage.schedules, self.shared.timetable, registry, self.meters)
         handlers = Handlers(
             edits, self.schedules, self.health, registry, self.inventory, self.control

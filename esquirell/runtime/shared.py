@@ -61,7 +61,6 @@ class Shared:
 
     @cached_property
     def orders(self) -> Orders:
-        """Orders to all processes."""
         return Orders(self.client)
 
     @cached_property
@@ -105,5 +104,4 @@ class Shared:
 
     @cached_property
     def snapshots(self) -> ScheduleSnapshots:
-        """The schedules as stored in Redis."""
         return ScheduleSnapshots(self.client)

@@ -50,21 +50,18 @@ class Stores:
 
     @cached_property
     def periods(self) -> "StatisticsStore":
-        """The stored statistics."""
         from esquirell.storage.statistics.store import Statistics as StatisticsStore
 
         return StatisticsStore(self.database, self._zone)
 
     @cached_property
     def schedules(self) -> "Schedules":
-        """The stored schedules."""
         from esquirell.storage.schedules import Schedules
 
         return Schedules(self.database)
 
     @cached_property
     def commands(self) -> "CommandLog":
-        """The log of commands."""
         from esquirell.storage.commands import CommandLog
 
         return CommandLog(self.database)
@@ -100,7 +97,6 @@ class Storage(Stores):
 
     @cached_property
     def statistics(self) -> "Statistics":
-        """The service that computes statistics."""
         from esquirell.services.statistics import Statistics
 
         return Statistics(self.periods, self.calendar, self.clock)

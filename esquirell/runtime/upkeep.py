@@ -38,7 +38,6 @@ class Upkeep:
 
     @property
     def database(self) -> Database:
-        """The database."""
         return self._storage.database
 
     def upgrade(self, *, afresh: bool = False) -> None:
@@ -115,7 +114,6 @@ class Upkeep:
 
     @cached_property
     def backups(self) -> Backups:
-        """The backups of the database."""
         settings = self._settings
         folder, keep = settings.backup_dir, settings.backup.keep
         return Backups(self.database, folder, keep, self.clock, self.trusts)
@@ -139,7 +137,6 @@ class Upkeep:
 
     @cached_property
     def corrections(self) -> Corrections:
-        """Corrections of stored data."""
         return Corrections(self.database, self._storage.calendar, self.clock)
 
     def trusts(self, now: datetime) -> bool:

@@ -39,7 +39,6 @@ class Undone:
     problems: list[str] = field(default_factory=list)
 
     def payload(self) -> dict[str, Any]:
-        """Return it as JSON."""
         counts = {"restored": self.restored, "removed": self.removed, "left": self.left}
         return {"run_at": iso(self.run_at), **counts, "problems": self.problems}
 
@@ -96,7 +95,6 @@ class Undo:
 
 
 def _restore(home: LongTerm, step: Step, kept: KeptStatistic, undone: Undone) -> None:
-    """Restore what was overwritten."""
     rows = _present(home, kept, step.writes)
     back = []
     for write in step.writes:
@@ -113,7 +111,6 @@ def _restore(home: LongTerm, step: Step, kept: KeptStatistic, undone: Undone) ->
 
 
 def _remove(home: LongTerm, step: Step, kept: KeptStatistic, undone: Undone) -> None:
-    """Remove what was added."""
     rows = _present(home, kept, step.writes)
     added = [write.after for write in step.writes if write.before is None]
     ours = {row.start for row in added if row.start in rows and _is_ours(rows[row.start], row)}

@@ -73,7 +73,6 @@ class Edits:
         self._store.change(lambda stored: {name: _tombstone(_found(stored, name))})
 
     def find(self, name: str) -> StoredSchedule:
-        """Return an existing schedule."""
         return _found({one.name: one for one in self._store.all()}, name)
 
     def _put(self, edit: Callable[[Stored], StoredSchedule]) -> None:

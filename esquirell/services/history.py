@@ -115,7 +115,6 @@ class Columns:
 
     @property
     def time(self) -> str:
-        """The name of the time column."""
         return "measured_at" if self.view == "raw" else "start"
 
     @property

@@ -63,7 +63,6 @@ class ConfiguredMeters:
 
     @property
     def names(self) -> set[str]:
-        """All names."""
         return {meter.name for meter in self.meters}
 
 
@@ -97,7 +96,6 @@ class Inventory:
         return {"name": trial.name, "reading": _shape(reading), "duration_ms": taken_ms}
 
     def add(self, new: NewMeter) -> Table:
-        """Add a meter."""
         meter = self._new(new)
         reading = self.read(meter, new.device) if new.test else None
         often = new.test and new.publish_every is None and self.reports_often(meter)
@@ -109,7 +107,6 @@ class Inventory:
             return self._saved(meter, new.table | pace, reading) | {"reports_often": often}
 
     def change(self, change: MeterChange) -> Table:
-        """Change settings of a meter."""
         if not change.table:
             raise CommandError("invalid_payload", "name at least one setting to change")
         with self._alone():

@@ -75,7 +75,6 @@ class OneWorker:
         self._worker = worker
 
     def owner(self, meter: Meter) -> str | None:
-        """Return the worker."""
         del meter
         return self._worker
 

@@ -74,7 +74,6 @@ class MeterFiles:
             raise ConfigError(f"{file} can't be read: {error}") from error
 
     def remove(self, name: str) -> None:
-        """Remove the file of a meter."""
         load(edit=Edit(name, None))
         self._refuse_another_disk()
         file = self.file(name)

@@ -187,7 +187,6 @@ class Database:
                 raise failure from error
 
     def _begin(self, connection: Connection) -> RootTransaction:
-        """Begin to write."""
         if self.file is None:
             return connection.begin()
         return sqlite.begin(connection, writes=True)

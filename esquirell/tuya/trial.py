@@ -43,11 +43,9 @@ class Trial:
         self._transport = LocalTransport(network)
 
     def __enter__(self) -> Self:
-        """Begin."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close all lines."""
         self._transport.close()
 
     def read(self, question: Question) -> RawDatapoints:
@@ -73,7 +71,6 @@ class Trial:
             return self._often
 
     def reported(self, meter: Meter, heard: RawDatapoints) -> None:
-        """Record that a meter sent a report."""
         del heard
         now = time.monotonic()
         with self._news:

@@ -179,7 +179,6 @@ class Handler(RequestHandler):
         return self.visit.base + super().static_url(path, *args, **kwargs)
 
     def get_template_namespace(self) -> dict[str, Any]:
-        """Return the variables of all templates."""
         return super().get_template_namespace() | {
             "t": self.texts,
             "f": self.formats,
@@ -229,7 +228,6 @@ class Handler(RequestHandler):
         return False
 
     def write_json(self, data: object) -> None:
-        """Answer with JSON."""
         self.set_header("Content-Type", "application/json")
         self.finish(encode(data))
 

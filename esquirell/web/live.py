@@ -37,7 +37,6 @@ class Curve:
         self._minutes: dict[int, tuple[float, int]] = {}
 
     def add(self, moment: datetime, power: float) -> None:
-        """Add a reading."""
         minute = int(moment.timestamp()) // STEP_S
         total, count = self._minutes.get(minute, (0.0, 0))
         self._minutes[minute] = (total + power, count + 1)

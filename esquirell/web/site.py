@@ -54,7 +54,6 @@ class Templates(Loader):
         self._has_compiled = False
 
     def load(self, name: str, parent_path: str | None = None) -> Template:
-        """Return a compiled template."""
         # Included templates are requested with the path of their page.
         if parent_path is not None:
             return super().load(name, parent_path)

@@ -79,12 +79,10 @@ class Span:
 
     @property
     def days(self) -> int:
-        """The number of days."""
         return (self.end - self.first).days
 
     @property
     def last(self) -> date:
-        """The last day."""
         return self.end - timedelta(days=1)
 
     @property

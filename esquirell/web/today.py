@@ -92,7 +92,6 @@ class DaySoFar:
 
     @property
     def is_over(self) -> bool:
-        """Whether the known day has ended."""
         return datetime.now(UTC) >= self._ends_at
 
     def look(

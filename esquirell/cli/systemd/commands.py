@@ -146,7 +146,6 @@ class State:
 
     @property
     def installed(self) -> bool:
-        """Return whether the service is installed."""
         return self.packaged or self.current is not None
 
     def payload(self) -> dict[str, Any]:

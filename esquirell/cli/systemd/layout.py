@@ -99,7 +99,6 @@ class Releases:
 
     @property
     def previous(self) -> str | None:
-        """The name of the previous release."""
         return self._named(PREVIOUS)
 
     def use(self, name: str) -> None:

@@ -70,7 +70,6 @@ class Meaning:
 
     @property
     def key(self) -> str:
-        """The quantity key."""
         return f"{self.quantity}_{self.suffix}" if self.suffix else self.quantity
 
 

@@ -157,7 +157,6 @@ class Offsets:
     sums: Mapping[str, tuple[float, float]]
 
     def write(self, connection: Connection) -> None:
-        """Store them."""
         if self.counters:
             new = to_ledger(self.before).corrected(self.counters)
             change = update(ledger).where(ledger.c.meter_id == self.meter_id)

@@ -114,7 +114,6 @@ class Ports:
 
     @property
     def all(self) -> tuple[int, ...]:
-        """Return all ports."""
         return (self.plain, self.encrypted, self.app)
 
 
@@ -143,7 +142,6 @@ class Listener:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the ports."""
         for key in list(self._selector.get_map().values()):
             self._selector.unregister(key.fileobj)
             key.data.close()

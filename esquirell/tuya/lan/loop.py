@@ -163,7 +163,6 @@ class Line:
         return self.connected and not self.ended and self.error is None
 
     def open(self, address: Address) -> None:
-        """Start connecting."""
         self.close()
         self.error = None
         family, where = address

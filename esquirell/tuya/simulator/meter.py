@@ -90,7 +90,6 @@ class SimulatedMeter:
 
     @property
     def connected(self) -> bool:
-        """Whether a client is connected."""
         return self._client is not None
 
     def report(self) -> None:

@@ -117,7 +117,6 @@ class History(HistoryHandler):
         return drawn
 
     def _name(self, span: Span) -> str:
-        """Return the name of the span for people."""
         texts, first = self.texts, self.formats.day(span.first)
         match span.length:
             case "day":

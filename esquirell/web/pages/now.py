@@ -39,5 +39,4 @@ class LiveNow(Stream):
         self._remembered: Remembered = {}
 
     def shown(self, house: House) -> dict[str, Any]:
-        """Return the values."""
         return of_house(house, self.texts, self.formats, self._remembered)
