@@ -16,6 +16,10 @@ from esquirell.services.health import ROLES, absent
 
 NOTHING_RUNS = "nothing runs on this machine: start esquirell run"
 STARTING = "esquirell run is there, and has not begun to work: its log says what it waits for"
+ERASED = (
+    "esquirell run is there, and its entries in Redis are gone: another program deletes them "
+    "(FLUSHALL), or Redis does (maxmemory-policy must be noeviction); give it a Redis of its own"
+)
 SILENT = (
     "esquirell run is there, and has reported nothing for {silent_s} s: it was stopped (SIGSTOP), "
     "hangs, or waits at its start; its log says what for, else restart it"
@@ -92,10 +96,14 @@ def _problems_of(processes: Sequence[Process], role: str | None) -> list[str]:
 
 def _none_reports(call: Call, processes: Sequence[Process]) -> list[str]:
     """Return why no process of this machine reports anything."""
-    if not _runs_here(call):
+    from esquirell.cli import service  # noqa: PLC0415 - it takes long, and few need it
+
+    if not service.runs_here(call.runtime):
         return [NOTHING_RUNS, *_lost(processes)]
     silent_s = [one.gone_s for one in _vanished(processes) if one.gone_s is not None]
-    return [SILENT.format(silent_s=min(silent_s)) if silent_s else STARTING]
+    if silent_s:
+        return [SILENT.format(silent_s=min(silent_s))]
+    return [ERASED if service.has_begun(call.runtime) else STARTING]
 
 
 def _lost(processes: Sequence[Process]) -> list[str]:

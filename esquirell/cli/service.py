@@ -22,6 +22,11 @@ def runs_here(runtime: Runtime) -> bool:
     return RunLock(lock_of(runtime.settings)).held()
 
 
+def has_begun(runtime: Runtime) -> bool:
+    """Return whether the `esquirell run` on this machine has begun to work."""
+    return RunLock(lock_of(runtime.settings)).is_up()
+
+
 def works(runtime: Runtime) -> bool:
     """Return whether a service reads the meters: then they are read through it.
 

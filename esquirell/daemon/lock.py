@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from esquirell.daemon.signals import START
@@ -21,6 +22,7 @@ DIRECTORY_LOCK = "run.lock"
 
 TRIES = 3
 PAUSE_S = 0.05
+UP = b"up\n"
 REDIS_PAUSE_S = 1.0
 RIVAL = (
     "another esquirell run{database} uses this Redis, so that each gets the readings of some "
@@ -35,13 +37,15 @@ class AlreadyRunningError(EsquirellError):
 class RunLock:
     """An exclusive lock on a file; the kernel frees it when the process is gone.
 
-    `what` is what it stands for, as in "another service uses this database".
+    `what` is what it stands for, as in "another service uses this database". In the file stands
+    whether the holder has begun to work, for those who can't learn it elsewhere.
     """
 
     def __init__(self, path: Path, what: str = "this database") -> None:
         self._path = path
         self._what = what
         self._descriptor: int | None = None
+        self._is_up = False
 
     def take(self) -> None:
         """Take the lock. Raises AlreadyRunningError, or ConfigError for an unusable file."""
@@ -49,6 +53,7 @@ class RunLock:
         for _ in range(TRIES):
             if _lock(descriptor, fcntl.LOCK_EX):
                 self._descriptor = descriptor
+                self._note()
                 return
             # A check for a running service holds it for an instant.
             time.sleep(PAUSE_S)
@@ -68,6 +73,25 @@ class RunLock:
             return not _lock(descriptor, fcntl.LOCK_SH)
         finally:
             os.close(descriptor)
+
+    def note_up(self) -> None:
+        """Note in the file that the holder has begun to work; never raises."""
+        self._is_up = True
+        self._note()
+
+    def is_up(self) -> bool:
+        """Return whether the last holder has begun to work."""
+        try:
+            return self._path.read_bytes() == UP
+        except OSError:
+            return False
+
+    def _note(self) -> None:
+        # On a full disk or a failed one it works as well.
+        with suppress(OSError):
+            if self._descriptor is not None:
+                os.ftruncate(self._descriptor, 0)
+                os.pwrite(self._descriptor, UP if self._is_up else b"", 0)
 
     def keep(self) -> None:
         """Take the lock again if its file was replaced or deleted, as by a restored copy.
@@ -245,6 +269,11 @@ class ServiceLocks:
         """Take all. Raises AlreadyRunningError, or ConfigError for an unusable file."""
         for lock in self._locks:
             lock.take()
+
+    def note_up(self) -> None:
+        """Note in their files that the service has begun to work; never raises."""
+        for lock in self._locks:
+            lock.note_up()
 
     def keep(self) -> None:
         """Take locks again whose file was replaced. Raises AlreadyRunningError, or ConfigError."""

@@ -30,8 +30,9 @@ EQUAL_WITHIN_S = 60.0
 LINES_COUNTED = 500
 # At DEBUG it writes keys.
 SECRETIVE = "tinytuya"
-# It warns, with the address of an object in memory, of what follows from an error that it raises.
-ECHOING = "psycopg"
+# The first warns, with the address of an object in memory, of what follows from an error that it
+# raises; the second that a lock is gone, as of an emptied Redis, which says nothing of what or why.
+ECHOING = ("psycopg", "redis.lock")
 
 
 class JournalFormatter(logging.Formatter):
@@ -169,7 +170,8 @@ def set_level(level: str) -> None:
         logging.getLogger(name).setLevel(quieter)
     logging.getLogger(TASKS).setLevel(wanted)
     logging.getLogger(SECRETIVE).setLevel(logging.WARNING)
-    logging.getLogger(ECHOING).setLevel(wanted if wanted == logging.DEBUG else logging.ERROR)
+    for name in ECHOING:
+        logging.getLogger(name).setLevel(wanted if wanted == logging.DEBUG else logging.ERROR)
 
 
 def _formatter(shape: Format, spelled: Callable[[str], str]) -> logging.Formatter:

@@ -208,6 +208,7 @@ def _report_up(runtime: Runtime, role: Role) -> None:
     summary = _summary(runtime, role)
     notify(f"STATUS={summary}")
     log.info("%s", summary)
+    role.on_up()
 
 
 def _summary(runtime: Runtime, role: Role) -> str:

@@ -53,7 +53,7 @@ class Role:
     With a lease, the process stands by until it holds it; `standing_by` names those of its roles in
     which another process is active, `rivals` is what is wrong with other services. A worker takes
     its tasks from `queues`. `at_exit` ends what must not outlast the process when that can't wait
-    any longer.
+    any longer; `on_up` is called when it has begun to work.
     """
 
     names: tuple[str, ...]
@@ -64,6 +64,7 @@ class Role:
     standing_by: Callable[[], tuple[str, ...]] = tuple
     rivals: Callable[[], tuple[str, ...]] = tuple
     at_exit: Callable[[], None] = lambda: None
+    on_up: Callable[[], None] = lambda: None
 
     @property
     def node(self) -> str:
@@ -93,7 +94,13 @@ def everything(runtime: Runtime, server: RedisServer | None, locks: ServiceLocks
     at_exit = server.stop if server else lambda: None
     names = ("worker", "beat", "bridge")
     return Role(
-        names, parts, gauges, standing_by=beat.standing_by, rivals=locks.rivals, at_exit=at_exit
+        names,
+        parts,
+        gauges,
+        standing_by=beat.standing_by,
+        rivals=locks.rivals,
+        at_exit=at_exit,
+        on_up=locks.note_up,
     )
 
 

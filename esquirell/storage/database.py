@@ -289,7 +289,11 @@ class Database:
         file = Path(self.url.database or "")
         if not sqlite.is_there(file):
             raise missing_file(file)
-        sqlite.prepare_file(file)
+        try:
+            sqlite.prepare_file(file)
+        except ConfigError as error:
+            # It was fine when the service began: something else took its place, or its rights.
+            raise FileError(str(error)) from error
         opener = sqlite.opener(file, self._patience_s)
         engine = create_engine(
             self.url,

@@ -160,6 +160,27 @@ def test_a_service_that_was_stopped_is_not_said_to_be_missing(
     assert "start esquirell" not in said.sentence
 
 
+def test_a_service_whose_entries_are_deleted_is_not_said_to_begin(
+    home: Home, announce: Callable[..., None], server: RedisProcess
+) -> None:
+    announce("worker", HERE)
+    server.client.flushall()
+    lock = RunLock(home.database.with_name("esquirell.db.lock"))
+    lock.take()
+    try:
+        begins = esquirell("health")
+        lock.note_up()
+        erased = esquirell("health")
+        checked = esquirell("doctor")
+    finally:
+        lock.release()
+    assert (begins.code, erased.code) == (1, 1)
+    assert "has not begun to work" in begins.sentence
+    assert "its entries in Redis are gone: another program deletes them" in erased.sentence
+    assert "something deletes its entries in Redis (FLUSHALL)" in checked.out
+    assert esquirell("health").sentence.startswith("nothing runs on this machine")
+
+
 @pytest.mark.parametrize(
     ("role", "sentence"),
     [

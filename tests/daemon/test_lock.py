@@ -32,6 +32,22 @@ def test_a_lock_is_held_once_and_ends_with_its_holder(tmp_path: Path) -> None:
     other.release()
 
 
+def test_a_lock_tells_whether_its_holder_has_begun_to_work(tmp_path: Path) -> None:
+    lock, other = RunLock(tmp_path / "lock"), RunLock(tmp_path / "lock")
+    assert not other.is_up()
+    lock.take()
+    assert not other.is_up()
+    lock.note_up()
+    assert other.is_up()
+    (tmp_path / "lock").unlink()
+    lock.keep()
+    assert other.is_up()
+    lock.release()
+    other.take()
+    assert not lock.is_up()
+    other.release()
+
+
 def test_two_who_ask_at_once_do_not_see_each_other(tmp_path: Path) -> None:
     (tmp_path / "lock").touch()
     seen: list[bool] = []

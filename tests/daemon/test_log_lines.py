@@ -64,7 +64,7 @@ def test_lines_of_many_kinds_take_no_memory_without_bound() -> None:
 @pytest.fixture
 def levels() -> Iterator[None]:
     """Restore the levels that a test changes."""
-    names = ("", logs.TASKS, logs.SECRETIVE, logs.ECHOING, *logs.CHATTY)
+    names = ("", logs.TASKS, logs.SECRETIVE, *logs.ECHOING, *logs.CHATTY)
     before = {name: logging.getLogger(name).level for name in names}
     yield
     for name, level in before.items():
@@ -76,8 +76,9 @@ def test_what_a_library_raises_is_not_logged_by_it_as_well() -> None:
     # With a database that refuses, a line each second, and none equal to another.
     for level, is_logged in (("info", False), ("warning", False), ("debug", True)):
         logs.set_level(level)
-        assert logging.getLogger("psycopg").isEnabledFor(logging.WARNING) == is_logged
-        assert logging.getLogger("psycopg").isEnabledFor(logging.ERROR)
+        for name in ("psycopg", "redis.lock"):
+            assert logging.getLogger(name).isEnabledFor(logging.WARNING) == is_logged
+            assert logging.getLogger(name).isEnabledFor(logging.ERROR)
 
 
 def test_a_log_line_as_json() -> None:

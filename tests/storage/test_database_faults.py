@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,27 @@ def test_a_read_only_file_is_named(sqlite: Database) -> None:
     sqlite.file.chmod(0o400)
     with pytest.raises(ConfigError, match=f"{sqlite.file} can't be written"):
         ensure_current(Database(str(sqlite.url)))
+
+
+def test_what_takes_the_place_of_the_file_later_is_waited_out(sqlite: Database) -> None:
+    """It was fine when the service began, so that no setting is to blame."""
+    file = sqlite.file
+    assert file
+    sqlite.try_out()
+    aside = file.with_name("aside.db")
+    file.rename(aside)
+    for put, taken in ((file.mkdir, file.rmdir), (partial(os.mkfifo, file), file.unlink)):
+        put()
+        with (
+            pytest.raises(UnavailableError, match=f"{file} is not a file, where a database"),
+            sqlite.read(),
+        ):
+            pass
+        with pytest.raises(UnavailableError, match=str(file)):
+            sqlite.try_out()
+        taken()
+    aside.rename(file)
+    sqlite.try_out()
 
 
 COUNT = """

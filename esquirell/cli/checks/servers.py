@@ -87,6 +87,9 @@ def running(runtime: Runtime) -> Finding:
         return fine("service", f"{', '.join(alive)}: alive")
     if not service.runs_here(runtime):
         return advice("service", "nothing runs", f"start it: esquirell run{_other(runtime)}")
+    if service.has_begun(runtime):
+        remedy = "give it a Redis of its own, with maxmemory-policy noeviction"
+        return fault("service", "something deletes its entries in Redis (FLUSHALL)", remedy)
     remedy = "wait a moment if it has just been started; else see its log"
     return fault("service", "esquirell run is running, but not registered in Redis", remedy)
 
