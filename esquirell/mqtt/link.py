@@ -99,7 +99,8 @@ class Link:
         # It may also be slow, or about to start.
         self.said_nothing = False
         self.refuses_credentials = False
-        # Topics that the broker does not let us publish to, and filters that it rejects.
+        # Topics that the broker does not let us publish to, and filters that it rejects, until it
+        # accepts them.
         self.denied: set[str] = set()
         self.unreadable: set[str] = set()
         # Subscriptions that are not answered yet, and since when.
@@ -280,7 +281,9 @@ class Link:
             return
         message, sent = found
         self._confirmed(message, self._clock() - sent)
-        if code.is_failure and message.topic not in self.denied:
+        if not code.is_failure:
+            self.denied.discard(message.topic)
+        elif message.topic not in self.denied:
             self.denied.add(message.topic)
             log.warning(
                 "%s does not let us publish %s: %s", self._options.where, message.topic, code
@@ -291,7 +294,9 @@ class Link:
     ) -> None:
         topic_filter, _ = self._asked_for.pop(mid, ("", 0.0))
         for code in codes:
-            if code.is_failure:
+            if not code.is_failure:
+                self.unreadable.discard(topic_filter)
+            elif topic_filter not in self.unreadable:
                 self.unreadable.add(topic_filter)
                 log.warning(
                     "%s does not let us subscribe to %s: %s",

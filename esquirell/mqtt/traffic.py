@@ -138,6 +138,8 @@ log = logging.getLogger(__name__)
 # Who waits for the broker looks at time limits; otherwise what is to be sent ends the wait.
 WAIT_S = 1.0
 IDLE_WAIT_S = 5.0
+# What the broker refused is sent again after so long: its rules may have changed meanwhile.
+REFUSED_AGAIN_S = 10.0
 
 Handler = Callable[[Message], None]
 
@@ -159,7 +161,15 @@ class Traffic:
     seconds that the broker took for each message.
     """
 
-    def __init__(self, outbox: Outbox, confirmed: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        confirmed: Callable[[float], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        # When what was refused is tried again.
+        self._again_at = 0.0
         self._outbox = outbox
         self._on_confirmed = confirmed
         self._inbox = Inbox()
@@ -196,6 +206,7 @@ class Traffic:
                         greet()
                         greeted = True
                     self._acknowledge(link)
+                    self._repeat_refused(link)
                     self._flush(link, options)
                 rests = link.accepted and self.idle and not link.unconfirmed
                 link.run_once(IDLE_WAIT_S if rests else WAIT_S)
@@ -223,6 +234,7 @@ class Traffic:
     def _begin(self, link: Link) -> None:
         self._inbox.opened(resumed=link.resumed)
         self._limit.opened(link.largest_packet)
+        self._again_at = self._clock() + REFUSED_AGAIN_S
 
     def _subscribe(self, link: Link, known: int) -> int:
         for subscription in self.subscriptions[known:]:
@@ -234,6 +246,20 @@ class Traffic:
         while self.handled:
             self._inbox.finish(self.handled.popleft())
         self._inbox.acknowledge(link)
+
+    def _repeat_refused(self, link: Link) -> None:
+        """Send and subscribe to again what the broker refused: it may allow that by now."""
+        if self._clock() < self._again_at:
+            return
+        self._again_at = self._clock() + REFUSED_AGAIN_S
+        for topic in sorted(link.denied):
+            if self._outbox.kept(topic) is None:
+                # An event or an answer: the next one will show.
+                link.denied.discard(topic)
+            self._outbox.repeat(topic)
+        for one in self.subscriptions:
+            if one.filter in link.unreadable:
+                link.subscribe(one.filter, one.qos, own=one.own)
 
     def _flush(self, link: Link, options: Options) -> None:
         while link.has_room:

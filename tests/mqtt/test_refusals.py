@@ -16,6 +16,7 @@ from support.mqtt_certificates import Certificates
 from support.mqtt_observer import Observer
 from support.mqtt_parts import connected, running
 from support.ports import free_port
+from support.scripted_broker import ScriptedBroker
 from support.waiting import eventually
 
 from esquirell.domain.errors import ConfigError
@@ -328,3 +329,40 @@ def test_a_connection_that_does_not_stand_is_a_problem(broker: Mosquitto) -> Non
 )
 def test_the_first_topic_that_is_denied_is_named(topics: set[str], said: str) -> None:
     assert said in reasons.kept_from("127.0.0.1:1883", "does not let us publish", topics)
+
+
+def test_what_the_broker_allows_again_is_no_problem_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules may change while a connection stands, and what is retained may not come again soon."""
+    monkeypatch.setattr("esquirell.mqtt.traffic.REFUSED_AGAIN_S", 0.2)
+    rules = tmp_path / "acl"
+    rules.write_text("topic read #\n")
+    broker = Mosquitto(tmp_path, ["allow_anonymous true", f"acl_file {rules}"])
+    broker.start()
+    with (
+        Observer(broker.port, "states/#") as observer,
+        connected(Options("127.0.0.1", broker.port)) as connection,
+    ):
+        connection.retain("states/main", {"n": 1})
+        connection.publish("events/main", {"n": 1})
+        eventually(lambda: any("states/main" in one for one in connection.problems))
+        rules.write_text("topic readwrite #\n")
+        broker.reload()
+        observer.saw(lambda seen: seen.topic == "states/main" and seen.json == {"n": 1})
+        eventually(lambda: connection.problems == [], what=lambda: str(connection.problems))
+    broker.stop()
+
+
+def test_a_subscription_that_the_broker_accepts_later_is_no_problem_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("esquirell.mqtt.traffic.REFUSED_AGAIN_S", 0.2)
+    came: list[bytes] = []
+    with ScriptedBroker() as broker:
+        broker.refused_filters = {"commands/#"}
+        with connected(Options("127.0.0.1", broker.port)) as connection:
+            connection.subscribe("commands/#", lambda message: came.append(message.payload))
+            eventually(lambda: any("commands/#" in one for one in connection.problems))
+            broker.refused_filters = set()
+            eventually(lambda: connection.problems == [], what=lambda: str(connection.problems))

@@ -64,6 +64,11 @@ class Mosquitto:
         self.stop()
         self.start()
 
+    def reload(self) -> None:
+        """Have it read its settings and rules again, with its clients connected."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGHUP)
+
     def freeze(self) -> None:
         """Keep the connections, and do nothing."""
         assert self._process is not None
