@@ -95,17 +95,17 @@ class Spool(Protocol):
     def count(self) -> int:
         """Count the readings that wait, for the database or for the time. Raises SpoolError."""
 
-    def oldest(self, limit: int) -> tuple[Sequence[Reading], int]:
-        """Return the readings that have waited longest, and a number for `forget`.
+    def oldest(self, limit: int, after: int = 0) -> tuple[Sequence[Reading], int]:
+        """Return the readings that have waited longest, and the number of the last one.
 
-        Raises SpoolError.
+        Only those behind the number `after`. Raises SpoolError.
         """
 
     def forget(self, number: int) -> None:
         """Drop the readings up to a number. Raises SpoolError."""
 
-    def set_aside(self, number: int, reason: Exception) -> None:
-        """Move a reading that can't be stored out of the way. Raises SpoolError."""
+    def set_aside(self, strange: Mapping[int, Exception]) -> None:
+        """Move readings that can't be stored out of the way, by number. Raises SpoolError."""
 
 
 class Publisher(Protocol):

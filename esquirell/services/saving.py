@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -25,6 +26,8 @@ SLOW = UnavailableError("the database is slow: the reading is stored when it ans
 # The last resort when the disk is full.
 MEMORY_LIMIT = 10_000
 BATCH = 500
+# So many readings that are refused in a row, and none that is taken, are the database's fault.
+MOST_REFUSED = 5
 # How long (s) a thread with readings waits for another one that is trying the database.
 TURN_S = 1.0
 # After so many seconds a database that hung is tried by a caller that has something to store: the
@@ -152,9 +155,12 @@ class Saver:
 
     def _store(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         try:
-            if self._may_wait:
-                self._store_waiting()
-            self.store.add(readings, statuses)
+            refused = self._store_waiting() if self._may_wait else {}
+            self._add(readings, statuses)
+            if refused and not readings:
+                raise next(iter(refused.values()))
+            with suppress(SpoolError):
+                self._set_aside(refused)
         except UnavailableError as error:
             if isinstance(error, StalledError):
                 self._stalled_until = self._monotonic() + TRY_AGAIN_S
@@ -163,17 +169,34 @@ class Saver:
         else:
             self._away = None
 
-    def _store_waiting(self) -> None:
-        """Store what waits, the oldest first. Raises UnavailableError."""
+    def _add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
+        """Store readings in one transaction. Raises UnavailableError, whatever goes wrong."""
+        try:
+            self.store.add(readings, statuses)
+        except UnavailableError:
+            raise
+        except Exception as error:
+            # Nobody foresaw it, such as too little memory: no reason to lose a reading.
+            log.debug("the database failed unexpectedly", exc_info=True)
+            raise UnavailableError(f"storing failed unexpectedly: {error!r}") from error
+
+    def _store_waiting(self) -> dict[int, UnstorableError]:
+        """Store what waits, the oldest first.
+
+        Return what is left of the spool, by number, if the database takes none of what is tried.
+        Raises UnavailableError.
+        """
         # Before it is looked for: what comes in between is looked for again.
         self._may_wait = False
         try:
-            stored = self._store_spooled() + self._store_remembered()
+            stored, refused = self._store_spooled()
+            stored += self._store_remembered()
         except UnavailableError:
             self._may_wait = True
             raise
         if stored:
             log.info("the database is back: %d readings were stored", stored)
+        return refused
 
     def _store_remembered(self) -> int:
         with self._keeping:
@@ -194,7 +217,7 @@ class Saver:
     def _refused(self, readings: Sequence[Reading]) -> list[Reading]:
         """Store readings; return those that the database never takes. Raises UnavailableError."""
         try:
-            self.store.add(readings, {})
+            self._add(readings, {})
         except UnstorableError:
             middle = len(readings) // 2
             if not middle:
@@ -202,25 +225,36 @@ class Saver:
             return self._refused(readings[:middle]) + self._refused(readings[middle:])
         return []
 
-    def _store_spooled(self) -> int:
-        stored, limit = 0, BATCH
+    def _store_spooled(self) -> tuple[int, dict[int, UnstorableError]]:
+        """Return how many were stored, and what was refused while none was, by number.
+
+        A reading is to blame only if the database takes others: it may refuse all, as with a rule
+        that somebody added to its table. Raises UnavailableError.
+        """
+        stored, limit, after = 0, BATCH, 0
+        refused: dict[int, UnstorableError] = {}
         try:
-            while True:
-                readings, number = self._on_disk(partial(self._spool.oldest, limit))
+            while len(refused) < MOST_REFUSED:
+                readings, number = self._on_disk(partial(self._spool.oldest, limit, after))
                 if not readings:
                     break
                 try:
-                    self.store.add(readings, {})
+                    self._add(readings, {})
                 except UnstorableError as error:
                     if len(readings) > 1:
                         # One of them is to blame: half of them may be without it.
                         limit = len(readings) // 2
                         continue
-                    self._on_disk(partial(self._spool.set_aside, number, error))
+                    refused[number], after = error, number
                 else:
+                    self._set_aside(refused)
+                    refused = {}
                     self._on_disk(partial(self._spool.forget, number))
                     stored += len(readings)
                 limit = min(2 * limit, BATCH)
+            if stored:
+                self._set_aside(refused)
+                refused = {}
         except SpoolError as error:
             # New readings must not wait because of old ones that can't be got at.
             level = logging.DEBUG if self._stuck else logging.WARNING
@@ -228,7 +262,16 @@ class Saver:
             self._may_wait = self._stuck = True
         else:
             self._stuck = False
-        return stored
+        self._may_wait |= bool(refused)
+        return stored, refused
+
+    def _set_aside(self, refused: Mapping[int, UnstorableError]) -> None:
+        """Move readings of the spool out of the way that the database takes never.
+
+        Raises SpoolError; then they stay.
+        """
+        if refused:
+            self._on_disk(partial(self._spool.set_aside, refused))
 
     def _keep(self, readings: Sequence[Reading]) -> None:
         """Keep readings on the disk, or in memory while the disk takes none."""

@@ -94,16 +94,17 @@ class Spool:
         with self.connect() as connection:
             return int(connection.execute(query).fetchone()[0])
 
-    def oldest(self, limit: int) -> tuple[Sequence[Reading], int]:
-        """Return the oldest readings, and the number of the last one.
+    def oldest(self, limit: int, after: int = 0) -> tuple[Sequence[Reading], int]:
+        """Return the oldest readings with a number above `after`, and the number of the last one.
 
         Raises SpoolError.
         """
         if not self._is_there():
-            return [], 0
-        query = "SELECT id, body FROM waiting ORDER BY id LIMIT ?"
-        rows = self._readable("waiting", query, limit, lambda row: to_reading(json.loads(row[1])))
-        return [reading for _, reading in rows], rows[-1][0] if rows else 0
+            return [], after
+        query = "SELECT id, body FROM waiting WHERE id > ? ORDER BY id LIMIT ?"
+        values = after, limit
+        rows = self._readable("waiting", query, values, lambda row: to_reading(json.loads(row[1])))
+        return [reading for _, reading in rows], rows[-1][0] if rows else after
 
     def forget(self, number: int) -> None:
         """Remove the readings up to a number, once they are stored. Raises SpoolError."""
@@ -111,9 +112,9 @@ class Spool:
             connection.execute("DELETE FROM waiting WHERE id <= ?", (number,))
         self.reserve()
 
-    def set_aside(self, number: int, reason: Exception) -> None:
-        """Move a reading that the database never accepts out of the way. Raises SpoolError."""
-        self._set_aside("waiting", {number: reason})
+    def set_aside(self, strange: Mapping[int, Exception]) -> None:
+        """Move readings that the database never accepts out of the way. Raises SpoolError."""
+        self._set_aside("waiting", strange)
 
     def undated(self) -> Sequence[Mark]:
         """Return when the readings without a time were taken, in order. Raises SpoolError."""
@@ -139,7 +140,7 @@ class Spool:
         query = (
             "SELECT id, boot, uptime_s, at, body FROM undated WHERE at NOTNULL ORDER BY id LIMIT ?"
         )
-        return self._readable("undated", query, limit, _to_undated)
+        return self._readable("undated", query, (limit,), _to_undated)
 
     def forget_dated(self, number: int) -> None:
         """Remove readings whose time was found, up to a number. Raises SpoolError."""
@@ -147,7 +148,7 @@ class Spool:
             connection.execute("DELETE FROM undated WHERE at NOTNULL AND id <= ?", (number,))
 
     def _readable(
-        self, table: str, query: str, limit: int, read: Callable[[Any], Reading]
+        self, table: str, query: str, values: Sequence[int], read: Callable[[Any], Reading]
     ) -> list[tuple[int, Reading]]:
         """Return the first rows that are readings, with their numbers; set the others aside.
 
@@ -155,7 +156,7 @@ class Spool:
         """
         while True:
             with self.connect() as connection:
-                rows = connection.execute(query, (limit,)).fetchall()
+                rows = connection.execute(query, values).fetchall()
             found, strange = [], {}
             for row in rows:
                 try:

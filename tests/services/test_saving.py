@@ -127,6 +127,50 @@ def test_a_new_reading_that_the_database_never_takes_is_set_aside(
     assert (len(store.rows), spool.aside, saver.problems) == (2, [bad], [])
 
 
+def test_a_database_that_refuses_every_reading_loses_none(
+    saver: Saver, store: ReadingStore, spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As with a rule or a trigger that somebody added to its table: no reading is to blame."""
+    store.refuses_all = True
+    for second in range(20):
+        assert str(saver.save([sample("main", second)], {})) == "no rows today"
+        saver.retry()
+    assert (saver.waiting, spool.aside) == (20, [])
+    assert saver.problems == ["readings wait for the database: no rows today"]
+    assert caplog.text.count("readings wait for the database") == 1
+    store.refuses_all = False
+    saver.retry()
+    assert (len(store.rows), saver.waiting, spool.aside) == (20, 0, [])
+    assert saver.problems == []
+
+
+def test_readings_that_the_database_never_takes_are_set_aside_once_it_takes_another(
+    saver: Saver, store: ReadingStore, spool: Spool
+) -> None:
+    bad = [sample("main", second) for second in range(7)]
+    store.never = {reading.measured_at for reading in bad}
+    spool.add(bad)
+    saver.retry()
+    assert (saver.waiting, spool.aside) == (7, [])
+    assert saver.problems == ["readings wait for the database: a number is too large"]
+    for second in (10, 11):
+        assert saver.save([sample("main", second)], {}) is None
+    assert (len(store.rows), saver.waiting, spool.aside, saver.problems) == (2, 0, bad, [])
+
+
+def test_an_unforeseen_fault_of_the_database_loses_no_reading(
+    saver: Saver, store: ReadingStore
+) -> None:
+    store.fault = MemoryError("no room")
+    saver.save([sample("main", 1)], {})
+    assert saver.problems == [
+        "readings wait for the database: storing failed unexpectedly: MemoryError('no room')"
+    ]
+    store.fault = None
+    saver.save([sample("main", 2)], {})
+    assert (len(store.rows), saver.waiting, saver.problems) == (2, 0, [])
+
+
 def test_a_spool_that_cannot_be_read_holds_nothing_up(
     saver: Saver, store: ReadingStore, spool: Spool
 ) -> None:

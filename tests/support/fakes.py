@@ -97,6 +97,8 @@ class ReadingStore:
         self.transactions = 0
         self.transactions_left: int | None = None
         self.never: set[datetime] = set()
+        self.refuses_all = False
+        self.fault: Exception | None = None
 
     def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         self.tried += 1
@@ -105,6 +107,10 @@ class ReadingStore:
             raise UnavailableError("the database is unreachable")
         if self.transactions_left:
             self.transactions_left -= 1
+        if self.fault is not None:
+            raise self.fault
+        if readings and self.refuses_all:
+            raise UnstorableError("no rows today")
         if self.never & {reading.measured_at for reading in readings}:
             raise UnstorableError("a number is too large")
         time.sleep(self.pause_s)
@@ -133,33 +139,32 @@ class ReadingStore:
 
 class Spool:
     def __init__(self) -> None:
-        self.kept: list[Reading] = []
         self.aside: list[Reading] = []
-        self.gone = 0
         self.full = False
+        self._kept: dict[int, Reading] = {}
+        self._number = 0
 
     def add(self, readings: Iterable[Reading]) -> None:
         if self.full:
             raise SpoolError("the disk is full")
-        self.kept += readings
+        for reading in readings:
+            self._number += 1
+            self._kept[self._number] = reading
 
     def count(self) -> int:
-        return len(self.kept)
+        return len(self._kept)
 
-    def oldest(self, limit: int) -> tuple[Sequence[Reading], int]:
+    def oldest(self, limit: int, after: int = 0) -> tuple[Sequence[Reading], int]:
         if self.full:
             raise SpoolError("the disk is full")
-        found = self.kept[:limit]
-        return found, self.gone + len(found)
+        found = [number for number in self._kept if number > after][:limit]
+        return [self._kept[number] for number in found], found[-1] if found else after
 
     def forget(self, number: int) -> None:
-        self.kept = self.kept[number - self.gone :]
-        self.gone = number
+        self._kept = {one: reading for one, reading in self._kept.items() if one > number}
 
-    def set_aside(self, number: int, reason: Exception) -> None:
-        del reason
-        self.aside += self.kept[: number - self.gone]
-        self.forget(number)
+    def set_aside(self, strange: Mapping[int, Exception]) -> None:
+        self.aside += [self._kept.pop(number) for number in strange]
 
 
 class Publisher:
