@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import Rule
@@ -17,15 +17,17 @@ from esquirell.daemon.garbage import give_back
 from esquirell.daemon.visitors import WrongAttempts
 from esquirell.domain.record import record
 from esquirell.runtime.root import Runtime
-from esquirell.web.app_logins import AppLogins
 from esquirell.web.backlog import StatisticsBacklog
-from esquirell.web.candidates import Candidates
+from esquirell.web.candidates import KEEP_CODE_S, Candidates, KeptForBrowsers
 from esquirell.web.gate import AnyGate
 from esquirell.web.live import Live
 from esquirell.web.overview import Overview
 from esquirell.web.recent import Recent
 from esquirell.web.sessions import Credentials, Sessions
 from esquirell.web.tokens import Tokens
+
+if TYPE_CHECKING:
+    from esquirell.runtime.unconfigured import AppLogin
 
 FOLDER = files("esquirell.web")
 # An uploaded devices.json may be 1 MiB; the form around it adds a little.
@@ -88,7 +90,7 @@ class Shared:
         self.tokens = Tokens(directory, lambda: datetime.now(UTC))
         self.wrong = WrongAttempts()
         self.candidates = Candidates()
-        self.app_logins = AppLogins()
+        self.app_logins: KeptForBrowsers[AppLogin] = KeptForBrowsers(KEEP_CODE_S)
         # Held from the look at what a form was filled in beside until its change is made.
         self.saving = asyncio.Lock()
         # A cache of drawn history; its content is up to that page.

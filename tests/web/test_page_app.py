@@ -1,13 +1,12 @@
 """Adding a meter whose key comes from the account of the app, which scans a QR code on the page."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from support.page_house import House, running_house
 from support.tuya_app import USER_CODE, TuyaApp, device
 
-from esquirell.web.app_logins import BROWSERS, KEEP_S, AppLogins
+from esquirell.web.candidates import BROWSERS, KEEP_CODE_S, KeptForBrowsers
 
 KEY = "app$key=(6789abc"
 SHOW = {"command": "app", "place": "find", "user_code": USER_CODE}
@@ -80,10 +79,10 @@ def test_nothing_of_a_login_is_logged_or_kept(house: House) -> None:
 
 def test_codes_are_forgotten_after_a_while_and_few_are_kept() -> None:
     now = 0.0
-    logins = AppLogins(lambda: now)
-    begun: list[Any] = [object() for _ in range(BROWSERS + 1)]
+    logins = KeptForBrowsers[str](KEEP_CODE_S, lambda: now)
+    begun = [f"login {number}" for number in range(BROWSERS + 1)]
     for number, login in enumerate(begun):
-        logins.begin(str(number), login)
+        logins.put(str(number), login)
     assert [logins.of(name) for name in ("0", "1", str(BROWSERS))] == [None, begun[1], begun[-1]]
-    now = KEEP_S + 1
+    now = KEEP_CODE_S + 1
     assert logins.of("1") is None

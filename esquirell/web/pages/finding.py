@@ -76,7 +76,7 @@ class FindingPage(CommandPage):
             raise CommandError("invalid_payload", "type the user code first: the app shows it")
         url = self.site.runtime.settings.cloud.app_url
         login = await self.wait_for(lambda: app_login(user_code, url), "accounts")
-        self.site.app_logins.begin(self.owner, login)
+        self.site.app_logins.put(self.owner, login)
         await self.show()
 
     async def _take_from_app(self) -> None:
@@ -88,7 +88,7 @@ class FindingPage(CommandPage):
         # A failure costs the login: Tuya may give it only once.
         listed = await self.wait_for(lambda: _devices_of(login), "accounts")
         if listed is None:
-            self.site.app_logins.begin(self.owner, login)
+            self.site.app_logins.put(self.owner, login)
             raise CommandError(
                 "invalid_payload",
                 "the app has not confirmed yet: scan the code, and confirm; or show another code, "
