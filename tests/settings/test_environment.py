@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 from support.configuration import KEY, METER, ConfigurationFolder, meter_named
 
+from esquirell.domain.errors import ConfigError
+
 TWO = METER + meter_named("heat-pump")
 
 
@@ -181,3 +183,8 @@ def test_a_wrong_variable_is_refused_by_its_name(
     folder: ConfigurationFolder, variable: str, text: str, sentence: str
 ) -> None:
     assert folder.refusal(METER, **{variable: text}) == sentence
+
+
+def test_a_variable_with_a_level_too_many_is_refused(folder: ConfigurationFolder) -> None:
+    with pytest.raises(ConfigError, match="ESQUIRELL_MQTT__BROKER__PORT is not a setting"):
+        folder.load(METER, ESQUIRELL_MQTT__BROKER__PORT="1883")

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from esquirell.settings.zones import check_zone, machine_zone
+from esquirell.settings.zones import check_zone, machine_zone, wrong_zone
 
 
 @pytest.fixture
@@ -63,3 +63,13 @@ def test_a_misspelt_zone_is_refused_with_the_nearest() -> None:
     assert check_zone("Europe/Warsaw") == "Europe/Warsaw"
     with pytest.raises(ValueError, match="the nearest one is Europe/Warsaw"):
         check_zone("Europe/Warsow")
+
+
+@pytest.mark.parametrize("environ", [{}, {"TZ": ""}, {"TZ": ":Asia/Tokyo"}])
+def test_a_variable_that_is_right_or_not_set_is_not_to_blame(environ: dict[str, str]) -> None:
+    assert wrong_zone(environ) is None
+
+
+def test_a_misspelt_zone_is_named_with_the_nearest() -> None:
+    said = wrong_zone({"TZ": ":Asia/Tokio"})
+    assert said == "TZ is 'Asia/Tokio', which is no IANA time zone (Asia/Tokyo is the nearest)"
