@@ -29,7 +29,7 @@ from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.domain.numbers import whole
 from esquirell.settings import MqttSettings, RedisSettings, WebSettings, private_files
-from esquirell.settings.devices import read_devices
+from esquirell.settings.devices import DeviceList, read_devices
 from esquirell.settings.files import SEARCHED
 from esquirell.settings.urls import EMBEDDED
 from esquirell.settings.writing import Answers, compose
@@ -61,7 +61,10 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - if the user wants that, and with a passwo
     "--output", type=_FILE, default=SEARCHED[0], show_default=True, help="The file to write."
 )
 @click.option(
-    "--from-devices", "devices", type=_FILE, help="Take the meters from tinytuya's devices.json."
+    "--from-devices",
+    "devices",
+    type=_FILE,
+    help="Take the meters from tinytuya's devices.json, or Home Assistant's core.config_entries.",
 )
 @click.option(
     "--from-cloud",
@@ -161,17 +164,20 @@ def _say_which_starts() -> None:
 def _answers(devices: Path | None) -> Answers:
     zone = machine_zone(os.environ)
     if devices:
-        meters, undescribed = _take_over(devices)
+        listed = _take_over(devices)
         if not sys.stdin.isatty():
-            meters = _described(devices, meters, undescribed)
+            meters = _described(devices, listed)
             given = BROKER_GIVEN in os.environ
             return Answers(zone, None if given else _default_mqtt(), ask_upstream(meters))
         mqtt = _mqtt()
         if click.confirm("Read each of them once now?", default=True):
-            meters = read_once(meters, undescribed)
+            meters = read_once(listed.meters, listed.undescribed)
+            if len(meters) < len(listed.meters):
+                add = shlex.join(["--from-devices", str(devices)])
+                say(f"To add one of those later: {as_typed(f'`esquirell meters add {add}`')}")
             _refuse_none(devices, meters)
         else:
-            meters = _described(devices, meters, undescribed)
+            meters = _described(devices, listed)
         return Answers(zone, mqtt, ask_upstream(meters))
     try:
         return Answers(zone, _mqtt(), ask_upstream(ask_meters()))
@@ -183,44 +189,39 @@ def _answers(devices: Path | None) -> Answers:
         ) from None
 
 
-def _take_over(devices: Path) -> tuple[tuple[Meter, ...], Collection[str]]:
-    """Return the meters of a list, and the names of plugs that may measure nothing."""
-    meters, left_out, undescribed = read_devices(devices)
-    for meter in meters:
-        if meter.name in undescribed:
-            say(f"{meter.title}: the list does not say whether this plug measures")
+def _take_over(devices: Path) -> DeviceList:
+    """Return the devices of a list that may be meters, and say what became of each."""
+    listed = read_devices(devices)
+    for meter in listed.meters:
+        if meter.name in listed.undescribed:
+            say(f"{meter.title}: the list does not say whether it measures")
         else:
             say(f"{meter.label or meter.device_id}: added as {meter.name}")
-    for name, reason in left_out:
+    for name, reason in listed.left_out:
         say(f"{name}: left out, {reason}")
-    for finding in exposed(meters, None):
+    for finding in exposed(listed.meters, None):
         warn(f"{finding.message} and the keys in it: {finding.remedy}")
-    _refuse_none(devices, meters)
-    return meters, undescribed
+    _refuse_none(devices, listed.meters)
+    return listed
 
 
-def _described(
-    devices: Path, meters: Sequence[Meter], undescribed: Collection[str]
-) -> tuple[Meter, ...]:
-    """Leave out the plugs that nobody read: those without a measurement would never have values.
-
-    One without a product id is not from the maker's list: who wrote it down says that it measures.
-    """
-    plugs = [meter for meter in meters if meter.name in undescribed and meter.product_id]
-    if plugs and len(plugs) == len(meters):
+def _described(devices: Path, listed: DeviceList) -> tuple[Meter, ...]:
+    """Leave out what nobody read: a device without a measurement would never have values."""
+    doubtful = listed.undescribed - listed.by_hand
+    if len(doubtful) == len(listed.meters):
         raise ConfigError(
-            f"{devices} does not say of any of its plugs whether it measures: nothing was written; "
-            "run init in a terminal and let it read each once, or download the mappings with "
-            "tinytuya's wizard"
+            f"{devices} does not say of any of its devices whether it measures: nothing was "
+            "written; run init in a terminal and let it read each once, or download the mappings "
+            "with tinytuya's wizard"
         )
-    for meter in meters:
-        if meter in plugs:
+    for meter in listed.meters:
+        if meter.name in doubtful:
             add = shlex.join(["--from-devices", str(devices), "--device-id", meter.device_id])
             remedy = as_typed(f"`esquirell meters add {add}`")
             say(f"{meter.title}: left out, as it was not read; if it measures: {remedy}")
-        elif meter.name in undescribed:
+        elif meter.name in listed.undescribed:
             say(f"{meter.title}: added as {meter.name}, but not read")
-    return tuple(meter for meter in meters if meter not in plugs)
+    return tuple(meter for meter in listed.meters if meter.name not in doubtful)
 
 
 def _refuse_none(devices: Path, meters: Sequence[Meter]) -> None:

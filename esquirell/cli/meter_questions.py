@@ -86,17 +86,32 @@ def _ask_device(name: str) -> Meter:
 def read_once(meters: Sequence[Meter], undescribed: Collection[str] = ()) -> tuple[Meter, ...]:
     """Read meters; where one does not answer, ask for what its read depends on, and try again.
 
-    Those of `undescribed`, by name, that answer without a measurement are left out.
+    Those of `undescribed`, by name, that answer without a measurement are left out, and if wanted
+    those that do not answer.
     """
     tried = guide.try_out(meters)
     plain = [one for one in meters if one.name in tried.valueless and one.name in undescribed]
     for meter in plain:
         say(f"{meter.title}: left out, nothing in its answer is known as a measurement")
+    silent = _unwanted([one for one in tried.failed if one.name in undescribed])
+    for meter in silent:
+        say(f"{meter.title}: left out, as it could not be read")
     return tuple(
         _corrected(meter) if meter in tried.failed else tried.settled(meter)
         for meter in meters
-        if meter not in plain
+        if meter not in plain and meter not in silent
     )
+
+
+def _unwanted(silent: Sequence[Meter]) -> Sequence[Meter]:
+    """Return the devices to leave out, of which nobody knows whether they measure.
+
+    A house has many devices that do not answer, such as those with batteries: several are not
+    asked about one by one.
+    """
+    several = len(silent) > 1
+    question = f"{len(silent)} devices could not be read. Change the answers for each of them?"
+    return silent if several and not click.confirm(question, default=False) else ()
 
 
 def _corrected(meter: Meter) -> Meter:

@@ -1,6 +1,7 @@
 """Meters from `devices.json`, the list that tinytuya's wizard writes.
 
-Its `snapshot.json` and `tuya-raw.json` are accepted, too, and some other lists of devices.
+Its `snapshot.json` and `tuya-raw.json` are accepted, too, and some other lists of devices, among
+them the file in which Home Assistant keeps those of Tuya Local and LocalTuya.
 """
 
 import ipaddress
@@ -18,6 +19,8 @@ from esquirell.domain.inference import infer, specified
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
 from esquirell.domain.record import record
 from esquirell.profiles import shipped
+from esquirell.settings import home_assistant_entries
+from esquirell.settings.home_assistant_entries import UNDESCRIBED
 from esquirell.settings.slugs import unique_slug
 
 Entry = Mapping[str, Any]
@@ -37,7 +40,7 @@ _OTHER_NAMES = {
     "name": ("friendly_name",),
     "parent": ("gateway_id",),
     "node_id": ("cid",),
-    "product_id": ("productKey",),
+    "product_id": ("productKey", "product_key"),
 }
 _DESCRIPTION = ("category", "product_id", "mapping")
 _PLUG = {"18": "cur_current", "19": "cur_power", "20": "cur_voltage"}
@@ -53,12 +56,15 @@ class SkippedDevice(NamedTuple):
 class DeviceList(NamedTuple):
     """The contents of a device list.
 
-    `undescribed`: the names of plugs of which it does not say whether they measure.
+    `undescribed`: the names of devices of which it does not say whether they measure. Only people
+    write lists `by_hand` that have a plug's key and not its product: of meters, as they want them
+    read.
     """
 
     meters: tuple[Meter, ...]
     left_out: tuple[SkippedDevice, ...]
     undescribed: frozenset[str]
+    by_hand: frozenset[str]
 
 
 @record
@@ -89,9 +95,14 @@ def read_devices(file: Path) -> DeviceList:
     A device behind a gateway takes address, key and protocol from the gateway's entry. Raises
     ConfigError when the file is not in one of tinytuya's formats.
     """
-    listed, left_out = _read(_entries(file), file)
+    entries = _entries(file)
+    listed, left_out = _read(entries, file)
     undescribed = frozenset(one.meter.name for one in listed if not _is_described(one.device))
-    return DeviceList(tuple(one.meter for one in listed), tuple(left_out), undescribed)
+    meters = tuple(one.meter for one in listed)
+    by_hand = {meter.name for meter in meters if not meter.product_id}
+    if any(entry.get(UNDESCRIBED) for entry in entries):
+        by_hand = set()
+    return DeviceList(meters, tuple(left_out), undescribed, undescribed & by_hand)
 
 
 class UploadedDevices(NamedTuple):
@@ -184,6 +195,10 @@ def _parsed(content: bytes, name: str) -> list[Entry]:
             f"{name} is not JSON: use tinytuya's devices.json; docs/how-to/find-meters.md says how "
             "to make one from a spreadsheet"
         ) from None
+    if isinstance(entries, dict) and home_assistant_entries.is_config_entries(entries):
+        entries = home_assistant_entries.devices(entries)
+        if not entries:
+            raise ConfigError(f"{name} has no devices of Tuya Local or LocalTuya")
     if isinstance(entries, dict):
         alone = [entries] if "id" in entries else entries
         entries = next((entries[key] for key in _LISTS if key in entries), alone)
@@ -204,10 +219,17 @@ def _renamed(entry: Entry) -> Entry:
 
 def _reason_against(device: Entry, line: Entry | None) -> str | None:
     """Return why a device is skipped; `line` is the entry of the device on the network."""
+    if device.get(UNDESCRIBED):
+        return _reason_against_line(device, line)
     if not any(device.get(key) for key in _DESCRIPTION):
         return "the list does not describe its product or datapoints"
     if not _measures(device) and not _is_undescribed_plug(device):
         return _why_no_meter(device)
+    return _reason_against_line(device, line)
+
+
+def _reason_against_line(device: Entry, line: Entry | None) -> str | None:
+    """Return why a device can't be reached; `line` as above."""
     if line is None:
         return "it is behind a gateway (parent) that is not in the list"
     if line is not device and not _text(device, "node_id"):
@@ -240,9 +262,9 @@ def _is_undescribed_plug(device: Entry) -> bool:
 
 
 def _is_described(device: Device) -> bool:
-    """Whether a list says what a device is, beyond being a plug."""
+    """Whether a list says that a device measures."""
     return (
-        device.category not in _PLUGS
+        device.category in _CATEGORIES
         or bool(specified(device.mapping))
         or _is_known(device.product_id)
     )

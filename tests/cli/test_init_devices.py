@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import tomllib
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -217,31 +218,63 @@ def test_without_a_terminal_it_says_what_to_do_about_that(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("own_ports")
-def test_plugs_of_which_the_list_says_nothing_are_taken_if_they_measure(
-    folder: Path, broker: Mosquitto
-) -> None:
+def put_list(folder: Path, plugs: Mapping[str, str]) -> Path:
+    """Write the maker's list of plugs, by name and address, whose mappings were not downloaded."""
     known = {"key": KEY, "category": "cz", "product_id": "unknown", "version": "3.4"}
-    answers = {"Fridge": PLUG, "Radio": {"1": True, "9": 0}}
-    listed, plugs = [], []
-    for number, (name, dps) in enumerate(answers.items(), 1):
-        address = f"127.0.0.{number}"
-        listed.append(known | {"name": name, "id": f"bf0{number}", "ip": address})
-        plugs.append(SimulatedMeter(f"bf0{number}", KEY, "3.4", partial(dict, dps), address, 6668))
+    listed = [
+        known | {"name": name, "id": f"bf-{name}", "ip": address} for name, address in plugs.items()
+    ]
     (folder / "devices.json").write_text(json.dumps(listed))
+    return Path("devices.json")
+
+
+def put_entries(folder: Path, plugs: Mapping[str, str]) -> Path:
+    """Write Home Assistant's settings of Tuya Local, with devices by name and address."""
+    known = {"local_key": KEY, "protocol_version": 3.4, "type": "smartplugv2"}
+    entries = [
+        {
+            "domain": "tuya_local",
+            "title": name,
+            "data": known | {"device_id": f"bf-{name}", "host": address},
+            "options": {},
+        }
+        for name, address in plugs.items()
+    ]
+    file = folder / "core.config_entries"
+    file.write_text(json.dumps({"key": "core.config_entries", "data": {"entries": entries}}))
+    return Path(file.name)
+
+
+@pytest.mark.parametrize("put", [put_list, put_entries])
+def test_devices_of_which_the_list_says_nothing_are_taken_if_they_measure(
+    folder: Path, broker: Mosquitto, put: Callable[[Path, Mapping[str, str]], Path]
+) -> None:
+    answers = {"Fridge": PLUG, "Radio": {"1": True, "9": 0}}
+    addresses = {name: f"127.0.0.{number}" for number, name in enumerate(answers, 1)}
+    file = put(folder, addresses | {"Bell": "127.0.0.7", "Door": "127.0.0.8"})
+    plugs = [
+        SimulatedMeter(f"bf-{name}", KEY, "3.4", partial(dict, dps), addresses[name], 6668)
+        for name, dps in answers.items()
+    ]
     for plug in plugs:
         plug.start()
     try:
-        with Terminal([*COMMAND, "--from-devices", "devices.json"]) as terminal:
+        with Terminal([*COMMAND, "--from-devices", str(file)]) as terminal:
             terminal.answer("MQTT host", "127.0.0.1")
             terminal.answer("MQTT port", str(broker.port))
-            for prompt in ("MQTT user", "Read each of them once now?", "May other machines"):
-                terminal.answer(prompt, "")
+            terminal.answer("MQTT user", "")
+            terminal.answer("Read each of them once now?", "")
+            terminal.answer("2 devices could not be read", "")
+            terminal.answer("May other machines", "")
             assert terminal.finish() == 0
     finally:
         for plug in plugs:
             plug.stop()
     assert re.search(r"^Voltage +231\.0 ", terminal.text, re.MULTILINE)
-    assert "Radio: left out, nothing in its answer is known as a mea" in terminal.text
+    said = " ".join(terminal.text.split())
+    assert "Radio: left out, nothing in its answer is known as a mea" in said
+    assert "Door: left out, as it could not be read" in said
+    assert f"meters add --from-devices {file}" in said
     (meter,) = load(folder / "esquirell.toml", {}).meters
     assert (meter.name, meter.address) == ("fridge", "127.0.0.1")
 

@@ -292,3 +292,96 @@ def test_all_captured_meters_are_seen_to_measure(folder: ConfigurationFolder) ->
     ]
     assert mapped
     assert take(folder, *devices).left_out == ()
+
+
+def entries(*listed: object) -> dict[str, Any]:
+    """Return `core.config_entries` as Home Assistant keeps it, beside others' entries."""
+    sun: dict[str, Any] = {"domain": "sun", "data": {}, "options": {}, "title": "Sun"}
+    return {"version": 1, "key": "core.config_entries", "data": {"entries": [sun, *listed]}}
+
+
+def of_tuya_local(title: str, options: dict[str, Any] | None = None, **data: Any) -> dict[str, Any]:  # noqa: ANN401 - what a file of others may hold
+    plain: dict[str, Any] = {"device_id": "bf01", "host": "192.168.1.50", "local_key": KEY}
+    plain |= {"protocol_version": 3.4, "poll_only": False, "type": "x"}
+    return {
+        "domain": "tuya_local",
+        "title": title,
+        "data": plain | data,
+        "options": options or {},
+    }
+
+
+def taken_from(folder: ConfigurationFolder, *listed: object) -> DeviceList:
+    return read_devices(folder.put("core.config_entries", json.dumps(entries(*listed))))
+
+
+def test_devices_of_tuya_local_are_taken_over_to_be_read(folder: ConfigurationFolder) -> None:
+    found = taken_from(
+        folder,
+        of_tuya_local("Heat pump"),
+        of_tuya_local("Lamp", {"host": "192.168.1.7"}, device_id="bf02", protocol_version="auto"),
+        of_tuya_local("Fan", device_id="bf03", host="Auto", protocol_version=3.22),
+        of_tuya_local("Bell", device_id="bf04", local_key="short"),
+    )
+    shown = [(one.name, one.device_id, one.address, one.protocol) for one in found.meters]
+    assert shown == [
+        ("heat-pump", "bf01", "192.168.1.50", "3.4"),
+        ("lamp", "bf02", "192.168.1.7", "auto"),
+        ("fan", "bf03", "auto", "auto"),
+    ]
+    assert found.undescribed == {"heat-pump", "lamp", "fan"}
+    assert not found.by_hand
+    assert found.left_out == (("Bell", "its local key has 5 characters, not 16"),)
+    assert all(one.mapping_file is None for one in found.meters)
+
+
+def test_a_device_of_tuya_local_behind_a_hub_is_reached_through_it(
+    folder: ConfigurationFolder,
+) -> None:
+    found = taken_from(
+        folder,
+        of_tuya_local("Attic", device_id="bfgw", device_cid="a4c138"),
+        of_tuya_local("Hub", device_id="bfgw"),
+        of_tuya_local("Shed", device_id="bfgw", device_cid="a4c139"),
+    )
+    shown = [(one.name, one.device_id, one.gateway, one.cid) for one in found.meters]
+    assert shown == [
+        ("hub", "bfgw", "", ""),
+        ("attic", "a4c138", "bfgw", "a4c138"),
+        ("shed", "a4c139", "bfgw", "a4c139"),
+    ]
+    assert {one.local_key.get_secret_value() for one in found.meters} == {KEY}
+    assert {one.address for one in found.meters} == {"192.168.1.50"}
+
+
+def test_devices_of_localtuya_are_taken_over_to_be_read(folder: ConfigurationFolder) -> None:
+    plug = {"device_id": "bf01", "friendly_name": "Freezer", "host": "192.168.1.51"}
+    plug |= {"local_key": KEY, "protocol_version": "3.3", "product_key": "abcdefghij123456"}
+    child = plug | {"device_id": "bf09", "node_id": "a4c138", "gateway_id": "bfgw"}
+    child |= {"friendly_name": "Attic"}
+    data = {"devices": {"bf01": plug, "bf09": child}, "client_secret": "not ours"}
+    found = taken_from(folder, {"domain": "localtuya", "title": "me", "data": data})
+    shown = [(one.name, one.device_id, one.gateway, one.cid, one.protocol) for one in found.meters]
+    assert shown == [
+        ("freezer", "bf01", "", "", "3.3"),
+        ("attic", "bf09", "bfgw", "a4c138", "3.3"),
+    ]
+    assert found.meters[0].product_id == "abcdefghij123456"
+    assert found.undescribed == {"freezer", "attic"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        entries(),
+        entries(7, None, {"domain": "localtuya"}, {"domain": "tuya_local", "data": []}),
+        entries({"domain": "localtuya", "data": {"devices": {"a": None, "b": {"host": 1}}}}),
+        {"key": "core.config_entries", "data": None},
+    ],
+)
+def test_a_home_assistant_without_these_integrations_is_said(
+    folder: ConfigurationFolder, content: dict[str, Any]
+) -> None:
+    file = folder.put("core.config_entries", json.dumps(content))
+    with pytest.raises(ConfigError, match=r"has no devices of Tuya Local or LocalTuya$"):
+        read_devices(file)
