@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 from datetime import datetime
-from operator import attrgetter
 
 from esquirell.domain.record import record
 
@@ -86,13 +85,17 @@ class Counter:
         """The sum over all resets and exchanges, in kWh to the mWh."""
         return round(self.raw + self.offset, 6)
 
-    @property
-    def known(self) -> tuple[object, ...]:
-        """Everything except the moment of the last reading."""
-        return _KNOWN(self)
-
-
-_KNOWN = attrgetter("raw", "moved_at", "source", "offset", "level", "unproven", "begins")
+    def resembles(self, other: "Counter") -> bool:
+        """Return whether nothing but the moment of the last reading differs."""
+        return (
+            self.raw == other.raw
+            and self.moved_at == other.moved_at
+            and self.source == other.source
+            and self.offset == other.offset
+            and self.level == other.level
+            and self.unproven == other.unproven
+            and self.begins == other.begins
+        )
 
 
 def follow(

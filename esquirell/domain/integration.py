@@ -25,10 +25,13 @@ class Integral:
     imported: float = 0.0
     exported: float = 0.0
 
-    @property
-    def known(self) -> tuple[object, ...]:
-        """All but the time of the last reading."""
-        return self.power, self.imported, self.exported
+    def resembles(self, other: "Integral") -> bool:
+        """Return whether nothing but the time of the last reading differs."""
+        return (
+            self.power == other.power
+            and self.imported == other.imported
+            and self.exported == other.exported
+        )
 
     def lost(self, at: datetime) -> float:
         """Return how many seconds before a reading nothing is known of: 0 for a usual gap."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from esquirell.domain.counters import Counter
 from esquirell.domain.doubts import Doubt
@@ -11,6 +11,8 @@ from esquirell.domain.errors import EsquirellError
 from esquirell.domain.integration import Increments, Integral
 from esquirell.domain.record import record
 from esquirell.domain.undated import Undated
+
+Kept = TypeVar("Kept", Counter, Integral)
 
 
 @record
@@ -66,13 +68,11 @@ class Ledger:
         return same and stored.edition == self.edition
 
 
-def _differ(
-    ours: Mapping[str, Counter | Integral], theirs: Mapping[str, Counter | Integral]
-) -> bool:
+def _differ(ours: Mapping[str, Kept], theirs: Mapping[str, Kept]) -> bool:
     if ours.keys() != theirs.keys():
         return True
     for key, own in ours.items():  # noqa: SIM110 - twice as fast as any()
-        if own.known != theirs[key].known:
+        if not own.resembles(theirs[key]):
             return True
     return False
 

@@ -47,6 +47,13 @@ def test_a_ledger_is_stored_with_its_reading_or_not_at_all(database: Database) -
     assert readings.ledgers(["main"]) == {}
 
 
+def test_a_ledger_that_was_stored_is_not_read_again(sqlite: Database) -> None:
+    readings = Readings(sqlite)
+    ledger = ledger_at(0, "new")
+    readings.add([reading_with(ledger)], {})
+    assert readings.ledgers(["main"])["main"] is ledger
+
+
 def test_the_newest_of_several_ledgers_is_stored(database: Database) -> None:
     readings = Readings(database)
     readings.add([reading_with(ledger_at(2, "new")), reading_with(ledger_at(1, "old"))], {})
