@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from celery import Celery
 from paho.mqtt.client import topic_matches_sub
 from support import fakes
@@ -21,6 +22,7 @@ from esquirell import profiles
 from esquirell.domain.command import Answer
 from esquirell.domain.errors import MeterUnreachableError
 from esquirell.domain.payload import read_json
+from esquirell.domain.quantity import QUANTITIES
 from esquirell.domain.reading import MeterStatus, Outcome, Reading, payload
 from esquirell.domain.requests import ScheduleChange
 from esquirell.domain.schedule import StoredSchedule
@@ -240,7 +242,7 @@ def test_the_flow_holds_together() -> None:
 
 
 def test_the_automations_use_what_there_is() -> None:
-    (text,) = blocks("yaml")
+    text = next(block for block in blocks("yaml") if "automation" in block)
     about = About("0.1.0")
     messages = (
         bridge_device(TOPICS, about),
@@ -253,6 +255,14 @@ def test_the_automations_use_what_there_is() -> None:
     assert [one for one in entities if f'"default_entity_id": "{one}"' not in announced] == []
     (commanded,) = re.findall(r"topic: (\S+/request/\S+)\n\s+payload: '(.*)'", text)
     check_command(*commanded)
+
+
+def test_evcc_reads_what_a_state_has() -> None:
+    text = next(block for block in blocks("yaml") if block.startswith("meters:"))
+    (meter,) = yaml.safe_load(text)["meters"]
+    for what, unit in {"power": "W", "energy": "kWh"}.items():
+        assert re.fullmatch(r"esquirell/meter/\w+/state", meter[what]["topic"])
+        assert QUANTITIES[meter[what]["jq"].removeprefix(".")].unit == unit
 
 
 def test_the_automations_are_laid_out_evenly() -> None:
