@@ -13,6 +13,7 @@ from esquirell.domain.reading import iso
 from esquirell.mqtt import reasons
 from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.dialling import Attempt, Dialler
+from esquirell.mqtt.echo import Echo
 from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options, Will, tls_context
 from esquirell.mqtt.outbox import Outbox, Outgoing, encode
@@ -31,7 +32,8 @@ class Connection:
     All methods may be called from any thread, before `start` and while the broker is unreachable.
     Handlers and hooks run in the connection's thread and must not block. With a `claim` it stands
     by while another bridge serves the base topic; `password` is asked for a new one when the broker
-    rejects the old. Raises ConfigError when the certificates in the options can't be used.
+    rejects the old; `echo` finds out whether messages are delivered. Raises ConfigError when the
+    certificates in the options can't be used.
     What the broker does not confirm within `confirmed_within_s` is a problem.
     """
 
@@ -43,7 +45,9 @@ class Connection:
         will: Will | None = None,
         claim: Claim | None = None,
         password: Callable[[], str] | None = None,
+        echo: Echo | None = None,
     ) -> None:
+        self._echo = echo
         self._options = self._in_use = options
         self._context = tls_context(options)
         self._will = will
@@ -66,6 +70,8 @@ class Connection:
         self._said_without_mqtt_5 = False
         if claim is not None:
             self.subscribe(claim.topic, self._claimed, qos=0, own=False)
+        if echo is not None:
+            self.subscribe(echo.topic, echo.take, qos=0)
 
     def start(self) -> None:
         """Start connecting; returns at once."""
@@ -116,6 +122,11 @@ class Connection:
             problems.append(
                 f"{where} has not confirmed a subscription for {self.confirmed_within_s:.0f} s: "
                 "commands may not be heard"
+            )
+        if self._echo is not None and self._echo.is_missing and not problems:
+            problems.append(
+                f"{where} does not deliver what we publish to {self._echo.topic}: commands are not "
+                "heard; check its access rights, or restart it"
             )
         return problems
 
@@ -317,12 +328,14 @@ class Connection:
 
     def _serve(self, link: Link, options: Options) -> None:
         try:
-            self._traffic.serve(link, options, lambda: self._greet(options), self._done)
+            self._traffic.serve(link, options, lambda: self._greet(options), self._turn)
         finally:
             self._connected = False
 
     def _greet(self, options: Options) -> None:
         self._outbox.renew()
+        if self._echo is not None:
+            self._echo.begin()
         self._connected, self._in_use = True, options
         log.info("connected to %s", options.where)
         if options.protocol != self._options.protocol and not self._said_without_mqtt_5:
@@ -330,6 +343,12 @@ class Connection:
             log.warning("%s", reasons.without_mqtt_5(options))
         for hook in self._hooks:
             hook()
+
+    def _turn(self, link: Link) -> bool:
+        """Do what is due on a connection that stands; return whether all is done."""
+        if self._echo is not None and self._connected:
+            self._echo.turn(link)
+        return self._done(link)
 
     def _done(self, link: Link) -> bool:
         if self._go_on():

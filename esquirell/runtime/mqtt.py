@@ -15,6 +15,7 @@ from esquirell.domain.reading import Reading
 from esquirell.mqtt.bridge import will_of
 from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.client import Connection
+from esquirell.mqtt.echo import Echo
 from esquirell.mqtt.link import Message
 from esquirell.mqtt.memory import Memory
 from esquirell.mqtt.publisher import MqttPublisher
@@ -62,7 +63,8 @@ class Mqtt:
         options = options_of(self._settings(), bridges=self.bridges)
         if not self.bridges:
             return Connection(options, password=_password)
-        return Connection(options, will_of(self.topics), Claim(self.topics), _password)
+        claim, echo = Claim(self.topics), Echo(self.topics.bridge_doctor)
+        return Connection(options, will_of(self.topics), claim, _password, echo)
 
     @cached_property
     def publisher(self) -> MqttPublisher:

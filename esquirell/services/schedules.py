@@ -141,6 +141,7 @@ class Schedules(ScheduleView):
         self._recording: set[str] = set()
         self._recording_lock = threading.Lock()
         self._synced: dict[str, Schedule] = {}
+        self._defaults: Sequence[Schedule] = ()
 
     def adopt(self, defaults: Sequence[Schedule]) -> None:
         """Apply the defaults of the configuration file at a start.
@@ -148,6 +149,7 @@ class Schedules(ScheduleView):
         Fields that a user changed stay; a removed schedule stays removed; a schedule that is no
         longer in the file goes unless a user changed it. Raises UnavailableError.
         """
+        self._defaults = defaults
         bases = {schedule.name: _base(schedule) for schedule in defaults}
         self._store.change(lambda stored: _adopted(stored, bases))
 
@@ -155,9 +157,21 @@ class Schedules(ScheduleView):
         """Derive the timetable from the stored schedules. Raises UnavailableError."""
         # Schedules read before another process's change must not be written after it.
         with self._timetable.lock():
-            active = self.active()
+            active = self.active() or self._restored()
             self._timetable.replace(active, self._store.last_runs())
             self._synced = active
+
+    def _restored(self) -> dict[str, Schedule]:
+        """Adopt the defaults again if the database has no schedule at all, not even a removed one.
+
+        Somebody has emptied it, or put another one in its place: without schedules nothing is read.
+        Raises UnavailableError.
+        """
+        if not self._defaults or self._store.all():
+            return {}
+        log.warning("the database has lost its schedules: those of the configuration count again")
+        self.adopt(self._defaults)
+        return self.active()
 
     def pace_s(self, meter: str) -> int | None:
         """Return the shortest interval (s) at which this process reads a meter, if it does."""

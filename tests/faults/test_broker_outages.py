@@ -77,7 +77,9 @@ OUTAGES = {
         restarted_with("allow_anonymous false"), BACK, "authori|refuse|user"
     ),
     "broker lets us publish nothing (ACL)": Outage(acl("topic read #"), BACK, "mqtt|broker"),
-    "broker lets us receive nothing (ACL)": Outage(acl("topic write #"), BACK),
+    "broker lets us receive nothing (ACL)": Outage(
+        acl("topic write #"), BACK, "does not deliver|does not let us subscribe", lasts_s=30
+    ),
     "broker takes 400 bytes a message at most": Outage(
         restarted_with(*OPEN, "max_packet_size 400"), BACK
     ),

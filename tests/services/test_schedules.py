@@ -76,6 +76,21 @@ def test_schedules_added_by_a_user_stay() -> None:
     assert set(bench.start(FETCH)) == {"fetch", "mine"}
 
 
+def test_an_emptied_table_gets_the_schedules_of_the_file_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench()
+    bench.start(FETCH)
+    bench.store.rows.clear()
+    bench.schedules.sync()
+    assert bench.timetable.entries == {"fetch": FETCH}
+    assert caplog.text.count("the database has lost its schedules") == 1
+    # One that another process wrote there: perhaps that was started with another file.
+    bench.store.rows = {"mine": user("mine", None, every=5)}
+    bench.schedules.sync()
+    assert set(bench.timetable.entries) == {"mine"}
+
+
 def test_a_disabled_schedule_has_no_entry() -> None:
     bench = Bench(user("fetch", {"every": 60}, enabled=False))
     assert bench.start(FETCH) == {}

@@ -18,6 +18,7 @@ from esquirell.mqtt.bridge import REFRESH_S, Bridge, Facts, will_of
 from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.discovery import About, MeterInfo
+from esquirell.mqtt.echo import Echo
 from esquirell.mqtt.memory import Memory
 from esquirell.mqtt.options import Options, Will
 from esquirell.mqtt.publisher import MqttPublisher
@@ -52,9 +53,11 @@ def repeatedly(act: Callable[[], object], look: Callable[[], T]) -> T:
 
 
 @contextmanager
-def running(options: Options, will: Will | None = None) -> Iterator[Connection]:
+def running(
+    options: Options, will: Will | None = None, echo: Echo | None = None
+) -> Iterator[Connection]:
     """Start a connection, and stop it in the end."""
-    connection = Connection(options, will)
+    connection = Connection(options, will, echo=echo)
     connection.start()
     try:
         yield connection
@@ -63,9 +66,11 @@ def running(options: Options, will: Will | None = None) -> Iterator[Connection]:
 
 
 @contextmanager
-def connected(options: Options, will: Will | None = None) -> Iterator[Connection]:
+def connected(
+    options: Options, will: Will | None = None, echo: Echo | None = None
+) -> Iterator[Connection]:
     """Start a connection and wait until it is accepted."""
-    with running(options, will) as connection:
+    with running(options, will, echo) as connection:
         eventually(lambda: connection.connected)
         yield connection
 

@@ -1,0 +1,59 @@
+"""Whether the broker delivers what it accepts."""
+
+from pathlib import Path
+
+import pytest
+from support.mosquitto import Mosquitto
+from support.mqtt_observer import Observer
+from support.mqtt_parts import connected
+from support.waiting import eventually
+
+from esquirell.mqtt.echo import EVERY_S, MISSED_AFTER_S, Echo
+from esquirell.mqtt.options import Options
+
+TOPIC = "esquirell/bridge/doctor"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("esquirell.mqtt.echo.EVERY_S", EVERY_S / 50)
+    monkeypatch.setattr("esquirell.mqtt.echo.MISSED_AFTER_S", MISSED_AFTER_S / 10)
+
+
+def test_a_broker_that_confirms_everything_and_delivers_nothing_is_named(tmp_path: Path) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text("topic readwrite #\n")
+    broker = Mosquitto(tmp_path, ["allow_anonymous true", f"acl_file {rules}"])
+    broker.start()
+    with connected(Options("127.0.0.1", broker.port), echo=Echo(TOPIC)) as connection:
+        assert connection.problems == []
+        rules.write_text("topic write #\n")
+        broker.reload()
+        eventually(lambda: connection.problems != [])
+        (problem,) = connection.problems
+        assert problem == (
+            f"the MQTT broker at 127.0.0.1:{broker.port} does not deliver what we publish to "
+            f"{TOPIC}: commands are not heard; check its access rights, or restart it"
+        )
+        rules.write_text("topic readwrite #\n")
+        broker.reload()
+        eventually(lambda: connection.problems == [])
+    broker.stop()
+
+
+def test_the_messages_of_other_clients_are_no_echo(tmp_path: Path) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text(f"topic write #\ntopic read {TOPIC}\n")
+    broker = Mosquitto(tmp_path, ["allow_anonymous true", f"acl_file {rules}"])
+    broker.start()
+    with (
+        Observer(broker.port, TOPIC) as observer,
+        connected(Options("127.0.0.1", broker.port), echo=Echo(TOPIC)) as connection,
+    ):
+        observer.publish(TOPIC, b"another word")
+        observer.saw(lambda seen: seen.payload not in (b"", b"another word"))
+        assert connection.problems == []
+        rules.write_text("topic write #\n")
+        broker.reload()
+        eventually(lambda: any("does not deliver" in one for one in connection.problems))
+    broker.stop()
