@@ -10,7 +10,7 @@ from esquirell.domain.errors import MeterError, MeterRejectedError
 from esquirell.domain.raw_datapoints import Question
 from esquirell.tuya.discovery.finder import Finder, Script, T
 from esquirell.tuya.discovery.listener import Ports
-from esquirell.tuya.discovery.whereabouts import explained
+from esquirell.tuya.lan.reader import explained
 
 ADDRESS, ELSEWHERE = "192.0.2.7", "192.0.2.8"
 REFUSED = MeterRejectedError("wrong_key", "main does not accept its local_key")

@@ -20,8 +20,8 @@ from esquirell.tuya.lan.access import (
     Suspension,
 )
 from esquirell.tuya.lan.datapoints import Child
-from esquirell.tuya.lan.exchange import Exchange, Script
-from esquirell.tuya.lan.loop import FOREVER, Timer
+from esquirell.tuya.lan.exchange import Exchange
+from esquirell.tuya.lan.loop import FOREVER, Script, Timer
 from esquirell.tuya.lan.network import Network
 from esquirell.tuya.lan.reader import Reader
 from esquirell.tuya.lan.session import Message

@@ -1,23 +1,19 @@
 """The line to one device, and the exchange over it: connect, agree on a key, ask, listen."""
 
 import socket
-import threading
-from collections.abc import Callable, Collection, Generator, Iterable
-from typing import Never, Protocol, TypeVar
+from collections.abc import Callable, Collection, Iterable
+from typing import Protocol
 
 from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import Question
 from esquirell.tuya.errors import AttemptError, Step, impossible_key
 from esquirell.tuya.lan.access import DeviceLock
 from esquirell.tuya.lan.datapoints import Datapoints
-from esquirell.tuya.lan.loop import FOREVER, Address, Line, Loop, Timer
+from esquirell.tuya.lan.lookups import Lookups
+from esquirell.tuya.lan.loop import FOREVER, Line, Loop, Script, Timer
 from esquirell.tuya.lan.network import Limits
 from esquirell.tuya.lan.session import Message, Session
 from esquirell.tuya.tinytuya_import import STATUS, UPDATEDPS
-
-T = TypeVar("T")
-Script = Generator[float, None, T]
-"""Work that waits: it yields the monotonic time to continue at, or earlier if data arrives."""
 
 # Frames that arrive within a moment are part of one report.
 QUIET_S = 0.02
@@ -76,8 +72,7 @@ class Exchange:
         self._now = loop.now
         self._limits = limits
         self._owner = owner
-        # The addresses of the name that was looked up last.
-        self._known: dict[tuple[str, int], list[Address]] = {}
+        self.lookups = Lookups(loop, owner.wake)
         self._heard: set[int] = set()
         self._unread = b""
         self._came_at = 0.0
@@ -122,26 +117,6 @@ class Exchange:
         while self._now() < end:
             yield end
 
-    def run_in_thread(self, work: Callable[[], T], end: float = FOREVER) -> Script[T]:
-        """Run slow work in a thread. Raises its error, or TimeoutError."""
-        done: list[Callable[[], T]] = []
-
-        def run() -> None:
-            try:
-                result = work()
-            except Exception as error:  # noqa: BLE001 - it is raised again where it is awaited
-                done.append(_raising(error))
-            else:
-                done.append(lambda: result)
-            self._loop.call(self._owner.wake)
-
-        threading.Thread(target=run, name="lookup", daemon=True).start()
-        while not done:
-            if self._now() >= end:
-                raise TimeoutError("timed out")
-            yield end
-        return done[0]()
-
     def connect(self, meter: Meter, version: str, end: float) -> Script[None]:
         """Open a line in one protocol, at the first address of the device that accepts it.
 
@@ -154,7 +129,7 @@ class Exchange:
         self.session = Session(version, _key(meter), meter.lan_id, _ids(meter))
         limit_s = self._limits.connect_s
         try:
-            addresses = yield from self._addresses(meter, min(self._now() + limit_s, end))
+            addresses = yield from self.lookups.addresses(meter, min(self._now() + limit_s, end))
             for address in addresses:
                 deadline = min(self._now() + limit_s, end)
                 line.open(address)
@@ -311,38 +286,6 @@ class Exchange:
         return AttemptError(
             self.session.version, step, ended=self.ended, evidence=self.session.evidence
         )
-
-    def _addresses(self, meter: Meter, end: float) -> Script[list[Address]]:
-        """Resolve the addresses of a host. Raises OSError."""
-        where = meter.address, meter.port
-        try:
-            found = socket.getaddrinfo(*where, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-        except socket.gaierror:
-            return (yield from self._look_up(where, end))
-        return [(info[0], info[4]) for info in found]
-
-    def _look_up(self, where: tuple[str, int], end: float) -> Script[list[Address]]:
-        """Find the addresses of a name; those from before while nobody knows it. Raises OSError.
-
-        A router that restarts answers for no name for minutes, and the meter is where it was.
-        """
-        # The system's resolver knows no time limit.
-        look_up = lambda: socket.getaddrinfo(*where, type=socket.SOCK_STREAM)  # noqa: E731
-        try:
-            found = yield from self.run_in_thread(look_up, end)
-        except OSError:
-            if known := self._known.get(where):
-                return known
-            raise
-        self._known = {where: [(info[0], info[4]) for info in found]}
-        return self._known[where]
-
-
-def _raising(error: Exception) -> Callable[[], Never]:
-    def fail() -> Never:
-        raise error
-
-    return fail
 
 
 def _key(meter: Meter) -> bytes:

@@ -8,10 +8,10 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +19,10 @@ FOREVER = float("inf")
 RECEIVE_BYTES = 16_384
 
 Address = tuple[socket.AddressFamily, Any]
+
+T = TypeVar("T")
+Script = Generator[float, None, T]
+"""Work that waits: it yields the monotonic time to continue at, or earlier if data arrives."""
 
 
 class Loop:

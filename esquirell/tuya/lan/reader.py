@@ -1,5 +1,6 @@
 """Reads one device in its protocol, which is detected if necessary."""
 
+import ipaddress
 import logging
 from collections import deque
 from collections.abc import Iterable
@@ -8,18 +9,20 @@ from functools import partial
 from esquirell.domain.errors import MeterError
 from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import Question
-from esquirell.tuya.discovery.finder import Follower
-from esquirell.tuya.discovery.whereabouts import explained
+from esquirell.tuya.discovery.finder import MOVED, Finder, Follower, RunInThread
 from esquirell.tuya.errors import (
     AttemptError,
     being_read,
     explain,
+    has_moved,
     held_by_other,
+    is_displaced,
     no_lock,
     wrong_protocol,
 )
 from esquirell.tuya.lan.datapoints import Datapoints
-from esquirell.tuya.lan.exchange import Exchange, Script
+from esquirell.tuya.lan.exchange import Exchange
+from esquirell.tuya.lan.loop import Script
 from esquirell.tuya.lan.network import Network
 
 log = logging.getLogger(__name__)
@@ -45,11 +48,11 @@ class Reader:
 
     def __init__(self, exchange: Exchange, network: Network) -> None:
         self._exchange = exchange
-        self._explained = partial(explained, network.finder, exchange.run_in_thread)
+        self._explained = partial(explained, network.finder, exchange.lookups.run)
         self._limits = network.limits
         self._now = network.loop.now
         self._follower = Follower(
-            network.finder, network.addresses, exchange.run_in_thread, network.learn
+            network.finder, network.addresses, exchange.lookups.run, network.learn
         )
         self._worked = False
         self._searched = False
@@ -231,3 +234,30 @@ class Reader:
         yield from self._exchange.wait_until(lambda: False, lambda: deadline)
         self._exchange.lock.note_contact()
         return self._exchange.ended
+
+
+def explained(
+    finder: Finder, run_in_thread: RunInThread, question: Question, error: MeterError
+) -> Script[MeterError]:
+    """Return what announcements tell of a failed read, or `error` if they tell nothing.
+
+    A router that hands out addresses anew can give a meter's to another device, which refuses the
+    key. Only who asks for one meter waits for that, not a poll.
+    """
+    meter = question.meter
+    if not question.forced or error.code not in MOVED or not _announces_itself(meter.address):
+        return error
+    heard = yield from run_in_thread(partial(finder.hear, meter))
+    if heard is None:
+        return error
+    if heard.device_id != meter.lan_id:
+        return is_displaced(meter)
+    return error if heard.address == meter.address else has_moved(meter, heard.address)
+
+
+def _announces_itself(address: str) -> bool:
+    """Whether a device at this address can be heard: not on this machine, nor by a name."""
+    try:
+        return not ipaddress.IPv4Address(address).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,73 @@
+"""What would hold up the loop: slow work in threads of its own, such as looking up host names."""
+
+import socket
+import threading
+from collections.abc import Callable
+from typing import Never, TypeVar
+
+from esquirell.domain.meter import Meter
+from esquirell.tuya.lan.loop import FOREVER, Address, Loop, Script
+
+T = TypeVar("T")
+
+
+class Lookups:
+    """Runs slow work for a script, which `wake` continues at its end."""
+
+    def __init__(self, loop: Loop, wake: Callable[[], None]) -> None:
+        self._loop = loop
+        self._wake = wake
+        # The addresses of the name that was looked up last.
+        self._known: dict[tuple[str, int], list[Address]] = {}
+
+    def run(self, work: Callable[[], T], end: float = FOREVER) -> Script[T]:
+        """Run slow work in a thread. Raises its error, or TimeoutError."""
+        done: list[Callable[[], T]] = []
+
+        def run() -> None:
+            try:
+                result = work()
+            except Exception as error:  # noqa: BLE001 - it is raised again where it is awaited
+                done.append(_raising(error))
+            else:
+                done.append(lambda: result)
+            self._loop.call(self._wake)
+
+        threading.Thread(target=run, name="lookup", daemon=True).start()
+        while not done:
+            if self._loop.now() >= end:
+                raise TimeoutError("timed out")
+            yield end
+        return done[0]()
+
+    def addresses(self, meter: Meter, end: float) -> Script[list[Address]]:
+        """Resolve the addresses of a host. Raises OSError."""
+        where = meter.address, meter.port
+        try:
+            found = socket.getaddrinfo(*where, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        except socket.gaierror:
+            return (yield from self._look_up(where, end))
+        return [(info[0], info[4]) for info in found]
+
+    def _look_up(self, where: tuple[str, int], end: float) -> Script[list[Address]]:
+        """Find the addresses of a name; those from before while nobody knows it. Raises OSError.
+
+        A router that restarts answers for no name for minutes, and the meter is where it was.
+        """
+        # The system's resolver knows no time limit.
+        look_up = lambda: socket.getaddrinfo(*where, type=socket.SOCK_STREAM)  # noqa: E731
+        try:
+            found = yield from self.run(look_up, end)
+        except OSError:
+            if known := self._known.get(where):
+                return known
+            raise
+        self._known = {where: [(info[0], info[4]) for info in found]}
+        return self._known[where]
+
+
+def _raising(error: Exception) -> Callable[[], Never]:
+    def fail() -> Never:
+        raise error
+
+    return fail
