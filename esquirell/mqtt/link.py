@@ -1,4 +1,4 @@
-"""One connection to the broker, from opening to end; the only module that drives paho."""
+"""One connection to the broker, from opening to end: what happens on it, and who is told."""
 
 import logging
 import select
@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -19,17 +19,16 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from esquirell.domain.record import record
 from esquirell.mqtt import reasons
 from esquirell.mqtt.options import Options, Will
-from esquirell.mqtt.outbox import Outgoing, encode
+from esquirell.mqtt.outbox import Outgoing
+from esquirell.mqtt.paho_client import client_of, connect
 
 if TYPE_CHECKING:
     from paho.mqtt.client import SocketLike
 
 log = logging.getLogger(__name__)
 
-CONNECT_LIMIT_S = 5.0
 CONFIRM_LIMIT_S = 60.0
 IN_FLIGHT_LIMIT = 20
-_PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
 
 @record
@@ -84,7 +83,7 @@ class Link:
         self._poll.register(self._sleeper, select.POLLIN)
         # What the line is polled for.
         self._wanted = 0
-        self._client = _client(options, context, will)
+        self._client = client_of(options, context, will)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
@@ -109,8 +108,7 @@ class Link:
     def open(self) -> None:
         """Connect; the broker's answer comes in a later round."""
         try:
-            self._connect()
-            self._hurry()
+            connect(self._client, self._options)
         except (OSError, ValueError) as error:  # paho's ValueError: an invalid host name
             self.failure = reasons.unreachable(error, self._options)
         self._opened = self._clock()
@@ -225,27 +223,6 @@ class Link:
         # Reading detects that it broke.
         return bool(events & ~select.POLLOUT), bool(events & select.POLLOUT)
 
-    def _connect(self) -> None:
-        options = self._options
-        if options.protocol != "5":
-            self._client.connect(options.host, options.port, options.keepalive)
-            return
-        session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # untyped
-        session.SessionExpiryInterval = options.session_expiry
-        self._client.connect(
-            options.host,
-            options.port,
-            options.keepalive,
-            clean_start=options.starts_afresh,
-            properties=session,
-        )
-
-    def _hurry(self) -> None:
-        """Send at once: otherwise an answer waits 40 ms for the acknowledgement of earlier data."""
-        line = self._client.socket()
-        if isinstance(line, socket.socket):
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
     def _on_connect(
         self,
         _c: Client,
@@ -330,22 +307,3 @@ class Link:
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # untyped
         properties.CorrelationData = message.correlation
         return properties
-
-
-def _client(options: Options, context: ssl.SSLContext | None, will: Will | None) -> Client:
-    client = Client(
-        CallbackAPIVersion.VERSION2,
-        client_id=options.client_id,
-        clean_session=None if options.protocol == "5" else options.starts_afresh,
-        protocol=_PROTOCOLS[options.protocol],
-        # Acknowledged when it was handled, not when it arrived.
-        manual_ack=True,
-    )
-    client.connect_timeout = CONNECT_LIMIT_S
-    if options.username:
-        client.username_pw_set(options.username, options.password or None)
-    if context is not None:
-        client.tls_set_context(context)
-    if will is not None:
-        client.will_set(will.topic, encode(will.payload), qos=1, retain=True)
-    return client
