@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 Row = Sequence[str]
 
-# Never broken: a date with its time counts as one word.
-_WORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?|\S+")
+# Never broken: a date with its time counts as one word, and so does an interval.
+_WORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?|every \d+ s|\S+")
 _START = re.compile(r" *(?:\d+\. )?")
 _GAP = 2
 _NARROWEST = 40

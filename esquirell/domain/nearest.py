@@ -1,18 +1,23 @@
 """What a misspelt name was probably meant to be."""
 
+import re
 from collections.abc import Iterable
 
 # So many letters of a name are enough to mean it.
 _BEGINNING = 3
+# How much alike a word and a part of a name must be.
+_ALIKE = 0.8
 
 
 def similar(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that `name` misspells or begins, if there is one."""
+    """Return the known name that `name` misspells or begins, or a part of which it misspells."""
     from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
 
     ordered = sorted(known)
     begun = [one for one in ordered if len(name) >= _BEGINNING and one.startswith(name)]
-    return next(iter([*get_close_matches(name, ordered, n=1), *begun]), None)
+    parts = {part: one for one in reversed(ordered) for part in re.split("[_-]", one)}
+    within = [parts[part] for part in get_close_matches(name, parts, n=1, cutoff=_ALIKE)]
+    return next(iter([*get_close_matches(name, ordered, n=1), *begun, *within]), None)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError
-from esquirell.domain.nearest import nearest
+from esquirell.domain.nearest import similar
 from esquirell.domain.profile import Profile
 from esquirell.profiles import packaged
 from esquirell.profiles.document import parse, read
@@ -77,7 +77,7 @@ def find(
 ) -> Profile:
     """Return a profile by name, the user's `own` first.
 
-    Raises ConfigError when it is among the `damaged`, and with the nearest name when there is none.
+    Raises ConfigError when it is among the `damaged`, and with a similar name when there is none.
     """
     if own and name in own:
         return own[name]
@@ -85,7 +85,6 @@ def find(
         raise ConfigError(damaged[name])
     if name in _names():
         return _load(name)
-    meant = nearest(name, {*_names(), *(own or {})})
-    raise ConfigError(
-        f"there is no profile {name!r}; did you mean {meant!r}? See esquirell profiles list"
-    )
+    meant = similar(name, {*_names(), *(own or {})})
+    hint = f"; did you mean {meant!r}?" if meant else "."
+    raise ConfigError(f"there is no profile {name!r}{hint} See esquirell profiles list")

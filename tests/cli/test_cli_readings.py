@@ -135,6 +135,7 @@ def test_a_meter_that_is_not_configured_any_more_has_its_history(house: Home) ->
         (("--since", "1h", "--until", "2h"), "--since 1h is after --until 2h"),
         (("mian",), "there is no meter 'mian'; did you mean 'main'?"),
         (("--quantity", "volts"), "'volts' is not a quantity; did you mean 'voltage'?"),
+        (("--quantity", "powr"), "'powr' is not a quantity; did you mean 'active_power'?"),
         (("--quantity", "spannung"), "'spannung' is not a quantity; known: voltage, current, "),
         (("--json", "--format", "csv"), "--json and --format csv exclude each other"),
         (("--format", "xml"), "'xml' is not one of"),

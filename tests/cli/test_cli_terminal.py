@@ -150,6 +150,13 @@ def test_names_and_numbers_are_never_broken(home: Home) -> None:
         assert max(map(len, shown.splitlines())) <= width
 
 
+def test_an_interval_keeps_its_unit_on_the_same_line(home: Home) -> None:
+    home.configure(meter())
+    home.store()
+    for width in range(50, 80, 3):
+        assert "every 60 s" in in_terminal(width, "schedule", "list")
+
+
 def test_sentences_are_wrapped_between_words(home: Home) -> None:
     home.configure(meter())
     shown = in_terminal(50, "meters", "test", "x")

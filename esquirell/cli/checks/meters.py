@@ -78,7 +78,7 @@ def _profile(meter: Meter, choices: Choices) -> Finding:
         return fault(check, str(error), "correct that setting")
     if profile is UNKNOWN:
         remedy = "set product_id, mapping_file or profile to be sure"
-        return advice(check, "to be recognised by what the meter answers", remedy)
+        return advice(check, "not known yet, detected from what the meter answers", remedy)
     return fine(check, f"{profile.name}, {profile.title}")
 
 
