@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from support.waiting import LIMIT_S
 
 from esquirell.cli.commands import COMMANDS
@@ -13,6 +14,7 @@ from esquirell.mqtt.topics import Topics
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 DECISIONS = (ROOT / "docs" / "decisions.md").read_text()
+FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
 PROJECT = (ROOT / "pyproject.toml").read_text()
 
 
@@ -34,6 +36,24 @@ def test_the_topics_of_the_readme_are_those_of_the_code() -> None:
         topics.bridge_info,
         topics.bridge_event,
     }
+
+
+def test_issue_forms_ask_for_what_a_command_shows() -> None:
+    forms = [path for path in FORMS if path.stem != "config"]
+    for form in forms:
+        text = form.read_text()
+        named = re.findall(r"`esquirell ([a-z]+)", text)
+        assert named
+        assert set(named) <= set(COMMANDS)
+        asked = yaml.safe_load(text)["body"]
+        assert len(asked) == len({part.get("id") for part in asked})
+    assert len(forms) == 2
+
+
+def test_links_of_the_security_policy_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "SECURITY.md").read_text())
+    assert links
+    assert all((ROOT / link).exists() for link in links)
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
