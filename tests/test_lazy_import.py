@@ -29,7 +29,7 @@ def test_nothing_is_loaded_before_it_is_used(capsys: pytest.CaptureFixture[str])
     assert NAME not in sys.modules
 
 
-def test_whoever_uses_it_gets_the_module(capsys: pytest.CaptureFixture[str]) -> None:
+def test_first_use_loads_the_module(capsys: pytest.CaptureFixture[str]) -> None:
     assert imported().d["A"] == "N"
     assert "Tim Peters" in capsys.readouterr().out
     assert sys.modules[NAME].d["A"] == "N"

@@ -46,7 +46,7 @@ def test_a_refused_command_keeps_its_code(double: HomeAssistantDouble) -> None:
     assert (caught.value.reason, caught.value.code) == ("unknown_command", "task_failed")
 
 
-def test_nobody_there_is_no_fault_of_the_program() -> None:
+def test_an_unreachable_home_assistant_is_an_error_and_no_crash() -> None:
     url = f"ws://127.0.0.1:{free_port()}/api/websocket"
     with pytest.raises(UnavailableError, match="does not answer"), Connection(url, TOKEN):
         pass

@@ -182,13 +182,13 @@ def test_a_sensor_without_any_row_waits_for_home_assistant(house: House) -> None
     assert len([one for one in said.json["problems"] if "no statistics" in one]) == 2
 
 
-def test_home_assistant_that_knows_none_of_ours(house: House) -> None:
+def test_nothing_is_filled_where_home_assistant_has_none_of_our_sensors(house: House) -> None:
     house.double.entities.clear()
     (problem,) = house.backfill().json["problems"]
     assert "has no sensor of these meters" in problem
 
 
-def test_a_unit_that_is_none_of_its_quantity_is_left_alone(house: House) -> None:
+def test_a_statistic_with_a_foreign_unit_is_left_alone(house: House) -> None:
     house.record(missed={4})
     house.double.described[SENSOR]["statistics_unit_of_measurement"] = "m³"
     said = house.backfill()
@@ -222,7 +222,7 @@ def test_hours_that_home_assistant_accepts_but_does_not_write_are_reported(house
             write_and_see(home, kept, [row])
 
 
-def test_undoing_leaves_alone_what_was_changed_since(house: House) -> None:
+def test_undo_keeps_hours_that_were_changed_since(house: House) -> None:
     house.record(missed={4, 5, 6})
     before = house.changes
     house.backfill()
@@ -236,7 +236,7 @@ def test_undoing_leaves_alone_what_was_changed_since(house: House) -> None:
     assert house.changes == before | {5: 0.25}
 
 
-def test_undoing_leaves_an_added_hour_that_somebody_changed_since(house: House) -> None:
+def test_undo_keeps_an_added_hour_that_was_changed_since(house: House) -> None:
     house.record(missed={4, 5, 6}, gone={4, 5, 6})
     house.backfill()
     start, power = house.history.start, house.double.rows[POWER_SENSOR]

@@ -20,7 +20,7 @@ moments = st.datetimes(
 
 
 @given(moments, st.integers(1, 100_000))
-def test_the_grid_lies_on_multiples_of_the_interval(moment: datetime, every: int) -> None:
+def test_an_interval_runs_on_multiples_of_itself(moment: datetime, every: int) -> None:
     run = Grid(every).after(moment)
     assert run > moment
     assert run - moment <= timedelta(seconds=every)
@@ -190,7 +190,7 @@ def test_a_crontab_is_said_as_people_say_it(cron: str, words: str) -> None:
     assert len(runs) == 1
 
 
-def test_a_crontab_that_is_none_makes_no_rule() -> None:
+def test_an_invalid_crontab_is_refused() -> None:
     with pytest.raises(ConfigError, match="61"):
         rule_of(Schedule.model_construct(name="x", cron="61 * * * *"), "UTC")
 

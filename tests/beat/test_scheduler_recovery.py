@@ -60,9 +60,7 @@ def test_an_unreadable_entry_is_rewritten(bench: Bench, server: RedisProcess) ->
 
 
 @pytest.mark.parametrize("field", ["definition", "meta"])
-def test_an_entry_that_is_no_text_is_rewritten(
-    bench: Bench, server: RedisProcess, field: str
-) -> None:
+def test_an_undecodable_entry_is_rewritten(bench: Bench, server: RedisProcess, field: str) -> None:
     bench.turn_until_sent(1)
     server.client.hset("esquirell:redbeat:fetch", field, b"\xff")
     bench.turn_until_sent(3)
@@ -83,7 +81,9 @@ def test_what_another_program_left_there_before_is_replaced(
     bench.turn_until_sent(2)
 
 
-def test_notes_of_runs_that_are_none_stop_nothing(bench: Bench, server: RedisProcess) -> None:
+def test_damaged_records_of_runs_do_not_stop_the_scheduler(
+    bench: Bench, server: RedisProcess
+) -> None:
     server.client.set(RUNS_KEY, "of another program")
     bench.turn_until_sent(2)
     server.client.delete(RUNS_KEY)
@@ -100,7 +100,7 @@ def test_an_entry_under_another_name_stops_nothing(bench: Bench, server: RedisPr
     bench.turn_until_sent(4)
 
 
-def test_of_two_beats_one_is_active_and_the_other_takes_over(
+def test_one_of_two_beats_is_active_and_the_other_takes_over(
     bench: Bench, server: RedisProcess
 ) -> None:
     other = bench.new_scheduler("other")

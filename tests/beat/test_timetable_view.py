@@ -117,7 +117,7 @@ def test_runs_are_due_from_the_last_one_on_or_from_now(
         assert timedelta(0) <= begin - (now - begins_ago) < timedelta(seconds=10)
 
 
-def test_of_two_moments_the_later_counts() -> None:
+def test_the_later_of_two_runs_counts() -> None:
     assert latest(MOMENT, MOMENT + MINUTE) == latest(MOMENT + MINUTE, MOMENT) == MOMENT + MINUTE
     assert latest(None, MOMENT) == latest(MOMENT, None) == MOMENT
     assert latest(None, None) is None

@@ -33,7 +33,7 @@ def test_the_reference_loop_stores_and_counts_readings_of_real_devices(tmp_path:
     assert sorted(rows) == [("m0000", 50.0), ("m0001", 50.0)]
 
 
-def test_the_configuration_is_one_that_the_program_takes(tmp_path: Path) -> None:
+def test_the_benchmarked_configuration_is_valid(tmp_path: Path) -> None:
     with servers(tmp_path) as there, devices(1) as meters:
         file = tmp_path / "esquirell.toml"
         file.write_text(configuration(there, meters, 1), encoding="utf-8")

@@ -6,7 +6,7 @@ from benchmarks.report import Figure, Result, figures_table, page, table
 from benchmarks.samples import Sample, per
 
 
-def test_a_sample_tells_its_median_spread_and_tail() -> None:
+def test_a_sample_has_a_median_a_spread_and_a_tail() -> None:
     sample = Sample([3.0, 1.0, 2.0, 10.0])
     assert sample.median == 2.5
     assert sample.text(1) == "2.5 (1.0-10.0)"
@@ -20,7 +20,7 @@ def test_nothing_measured_is_no_sample() -> None:
         Sample([])
 
 
-def test_what_was_not_counted_is_left_out() -> None:
+def test_missing_figures_are_left_out() -> None:
     assert per([10.0, 4.0, 9.0], [5, 0, 3]) == [2.0, 3.0]
 
 

@@ -4,7 +4,7 @@ from esquirell.broker.lease import Lease
 KEY = "esquirell:lease:beat"
 
 
-def test_of_two_one_holds_it_and_the_other_follows_when_it_is_given_up(client: Client) -> None:
+def test_a_released_lease_goes_to_the_process_that_waits(client: Client) -> None:
     one, other = (Lease(client, "beat", owner) for owner in ("one", "other"))
     assert one.hold()
     assert not other.hold()
@@ -13,7 +13,7 @@ def test_of_two_one_holds_it_and_the_other_follows_when_it_is_given_up(client: C
     assert client.get(KEY) == "other"
 
 
-def test_what_somebody_else_holds_by_now_is_not_given_up(client: Client) -> None:
+def test_a_lease_taken_by_another_process_is_not_released(client: Client) -> None:
     slow, quick = (Lease(client, "beat", owner) for owner in ("slow", "quick"))
     assert slow.hold()
     # It ran out while its holder was away, and was taken between two steps of its release.
@@ -36,7 +36,7 @@ class Interrupted(Client):
         return answer
 
 
-def test_nobody_loses_it_who_takes_it_while_it_is_given_up(client: Client) -> None:
+def test_a_lease_taken_during_a_release_is_kept(client: Client) -> None:
     slow = Interrupted(connection_pool=client.connection_pool)
     lease = Lease(slow, "beat", "slow")
     assert lease.hold()

@@ -151,9 +151,7 @@ def test_an_outage_is_said_once_and_its_failures_are_counted(
     assert len(caplog.messages) == len(["began", "ended"])
 
 
-def test_one_that_comes_and_goes_is_one_outage(
-    client: Client, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_flapping_redis_is_one_outage(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     seconds = Seconds()
     outage = Outage(client, seconds)
@@ -191,12 +189,12 @@ def test_foreign_content_of_our_keys_is_discarded(
     assert "removed 1 of our keys in Redis" in caplog.text
 
 
-def test_a_lease_that_never_expires_is_none(client: Client) -> None:
+def test_a_lease_without_expiry_is_free(client: Client) -> None:
     client.set("esquirell:lease:beat", "another program")
     assert Lease(client, "beat", "me").hold()
 
 
-def test_one_that_takes_no_more_clients_refuses(server: RedisProcess) -> None:
+def test_a_redis_with_too_many_clients_is_reported(server: RedisProcess) -> None:
     first = server.client
     first.config_set("maxclients", 1)
     second = connect(Address(server.url))

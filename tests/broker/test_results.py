@@ -77,7 +77,7 @@ def test_messages_and_results_pass(
     client.close()
 
 
-def test_what_is_sent_without_a_result_asks_for_none(
+def test_a_task_without_a_result_subscribes_to_none(
     server: RedisProcess, app_on: Callable[[Address], Celery]
 ) -> None:
     """A poll does not wait for what comes of it: that costs a subscription each."""

@@ -10,7 +10,7 @@ from esquirell.broker.held import REVOKED, REVOKED_FOR_S, RevokedTasks
 from esquirell.domain.errors import UnavailableError
 
 
-def test_it_is_remembered_once_however_many_workers_tell_it(client: Client) -> None:
+def test_a_cancellation_reported_by_many_workers_is_stored_once(client: Client) -> None:
     for task_id in ("a", "b", "a"):
         RevokedTasks(client).add(task_id)
     assert sorted(RevokedTasks(client).ids()) == ["a", "b"]

@@ -102,7 +102,7 @@ def test_messages_not_started_are_returned(app: Celery, server: RedisProcess) ->
         queue.close()
 
 
-def test_who_has_a_message_acknowledges_it_unless_redis_or_a_full_worker_has_to_hear(
+def test_a_message_is_acknowledged_locally_unless_redis_or_a_full_worker_must_know(
     app: Celery,
 ) -> None:
     with app.connection_for_read() as worker:

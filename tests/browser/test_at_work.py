@@ -37,7 +37,9 @@ def commands(house: House, command: str) -> int:
     return int(str(rows[0][0]))
 
 
-def test_of_two_who_change_a_schedule_the_second_is_told(window: "Window", house: House) -> None:
+def test_the_second_of_two_conflicting_changes_of_a_schedule_is_refused(
+    window: "Window", house: House
+) -> None:
     open_form(window)
     window.type(f"{FORM} [name=every]", "7")
     other = house.browser()
@@ -107,7 +109,7 @@ def test_after_a_change_the_back_button_leads_to_the_page_before(window: "Window
     window.says("every 9 s")
 
 
-def test_a_service_that_is_away_takes_nothing_with_it_and_comes_back(
+def test_the_page_keeps_its_content_while_the_service_is_down(
     window: "Window", house: House
 ) -> None:
     open_form(window)
@@ -133,7 +135,7 @@ def test_an_open_page_is_live_again_after_a_restart(window: "Window", house: Hou
     assert "is lost" not in window.words
 
 
-def test_an_open_list_says_what_is_so_now(window: "Window", house: House) -> None:
+def test_an_open_list_is_kept_current(window: "Window", house: House) -> None:
     window.open("schedules")
     focused = "return document.activeElement.innerText"
     window.script(f"document.querySelector('{CARD} .head form:nth-child(1) button').focus()")
@@ -150,9 +152,7 @@ def test_an_open_list_says_what_is_so_now(window: "Window", house: House) -> Non
     assert window.script(focused) == "Run now"
 
 
-def test_history_shows_its_picture_once_the_statistics_are_there(
-    window: "Window", house: House
-) -> None:
+def test_history_shows_its_plot_once_statistics_exist(window: "Window", house: House) -> None:
     midnight = datetime(2026, 3, 1, tzinfo=UTC)
     stored = [
         Reading("old", midnight + timedelta(hours=number), {"energy_import": float(number)})

@@ -77,7 +77,7 @@ def unfold(window: "Window") -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_asks_nobody_else_and_runs_without_an_error(reader: "Window", page: str) -> None:
+def test_a_page_requests_no_other_host_and_logs_no_error(reader: "Window", page: str) -> None:
     reader.driver.get_log("performance")
     assert reader.complaints is not None
     reader.open(page)
@@ -194,7 +194,7 @@ def test_the_page_of_a_meter_is_live(window: "Window") -> None:
     assert window.complaints == []
 
 
-def test_a_picture_says_what_is_under_the_cursor(window: "Window") -> None:
+def test_a_plot_shows_the_values_under_the_cursor(window: "Window") -> None:
     def has_points() -> bool:
         window.open("history?show=power&meter=main")
         return bool(window.script("return document.querySelector('figure')?.dataset.readout"))

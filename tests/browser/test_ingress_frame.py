@@ -97,7 +97,7 @@ def test_downloads_arrive(framed: "Window", tmp_path: Path) -> None:
     eventually(lambda: table.read_text().startswith("start"), what=table.read_text)
 
 
-def test_a_page_of_somebody_else_shows_nothing_of_it(proxy: int) -> None:
+def test_a_foreign_page_cannot_embed_it(proxy: int) -> None:
     from support.browser import chromium  # noqa: PLC0415 - as above
 
     page = page_with(FRAME % f"http://127.0.0.1:{proxy}")

@@ -76,7 +76,7 @@ def test_existing_files_are_set_aside(machine: Home, tmp_path: Path) -> None:
     assert (folder / "web-password").exists()
 
 
-def test_people_are_told_what_is_in_it(machine: Home, tmp_path: Path) -> None:
+def test_the_content_of_a_backup_is_listed(machine: Home, tmp_path: Path) -> None:
     file = tmp_path / "all.backup"
     said = esquirell("backup", str(file)).out
     assert (
@@ -88,7 +88,7 @@ def test_people_are_told_what_is_in_it(machine: Home, tmp_path: Path) -> None:
     assert machine.database.exists()
 
 
-def test_a_file_that_is_there_is_left(machine: Home, tmp_path: Path) -> None:
+def test_an_existing_file_is_not_overwritten(machine: Home, tmp_path: Path) -> None:
     del machine
     file = tmp_path / "all.backup"
     file.write_text("precious")
@@ -104,7 +104,7 @@ def lock(home: Home) -> Iterator[RunLock]:
     lock.release()
 
 
-def test_a_damaged_file_comes_back_as_it_was_and_holds_up_no_other(
+def test_a_damaged_file_is_restored_unchanged_beside_the_others(
     machine: Home, tmp_path: Path
 ) -> None:
     damaged = machine.database.parent / "meters" / "shed.toml"
@@ -229,7 +229,7 @@ def test_an_archive_holds_files_and_nothing_else(
         ),
     ],
 )
-def test_what_is_no_backup_changes_nothing(
+def test_a_file_that_is_no_backup_changes_nothing(
     machine: Home, tmp_path: Path, members: dict[str, bytes], said: str
 ) -> None:
     before = state(machine)

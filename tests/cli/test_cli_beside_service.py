@@ -152,7 +152,7 @@ def test_a_capture_is_taken_by_the_service(service: Service, meter: SimulatedMet
     assert meter.answers == before + 1
 
 
-def test_a_capture_that_fails_tells_the_reason(service: Service) -> None:
+def test_a_failed_capture_shows_its_reason(service: Service) -> None:
     said = call(service, "meters", "capture", "garage")
     assert said.code == 1
     assert "garage (127.0.0.1:1) can't be reached" in said.sentence

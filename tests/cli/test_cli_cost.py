@@ -82,7 +82,7 @@ def test_imported_prices_win_and_end(house: Home) -> None:
     assert [one["import_cost"] for one in hours] == [1, 3, -1, 1]
 
 
-def test_an_import_replaces_what_lies_between(house: Home) -> None:
+def test_an_import_replaces_the_prices_of_its_span(house: Home) -> None:
     prices = house.path / "prices.csv"
     for rows in ("10:00,3 11:00,4 12:00,5", "10:00,6 12:00,7"):
         lines = [f"2025-10-26T{row}" for row in rows.split()]

@@ -40,7 +40,7 @@ def test_upgrade_makes_tables_and_a_second_time_does_no_harm(home: Home) -> None
     assert home.database.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_check_tells_a_sound_database_from_a_damaged_one(home: Home) -> None:
+def test_check_detects_a_damaged_database(home: Home) -> None:
     home.configure(meter())
     home.store([sample("main")])
     assert esquirell("db", "check") == (0, f"The database {home.database} is sound.\n", "")
@@ -105,7 +105,7 @@ def test_a_backup_overwrites_nothing(home: Home) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no database " * 1000])
-def test_what_is_no_backup_changes_nothing(home: Home, content: bytes | None) -> None:
+def test_a_file_that_is_no_backup_changes_nothing(home: Home, content: bytes | None) -> None:
     home.configure(meter())
     home.store([sample("main")])
     if content is not None:
@@ -150,7 +150,7 @@ def test_a_database_elsewhere_has_tools_of_its_own(home: Home) -> None:
     assert "use pg_dump and pg_restore" in said.sentence
 
 
-def test_move_refuses_what_is_no_place(home: Home) -> None:
+def test_move_refuses_an_invalid_target(home: Home) -> None:
     home.configure(meter())
     home.store([sample("main")])
     said = esquirell("db", "move", "mysql://localhost/x")

@@ -151,7 +151,9 @@ def test_a_clock_that_nothing_synchronizes(synchronized: bool | None, mark: str)
     assert finding.remedy is None or "timedatectl" in finding.remedy
 
 
-def test_without_systemd_nobody_knows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_systemd_the_service_is_unknown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert machine.synchronized() is None
 
@@ -221,7 +223,7 @@ def test_a_redis_that_throws_tasks_away(server: RedisProcess) -> None:
         ({}, "refuses the user name or the password"),
     ],
 )
-def test_a_broker_that_asks_who_we_are(
+def test_a_broker_that_requires_a_login_is_reported(
     home: Home, guarded_broker: Mosquitto, keys: dict[str, str], told: str
 ) -> None:
     home.configure(mqtt__port=guarded_broker.port, **keys)

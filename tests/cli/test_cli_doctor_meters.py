@@ -16,7 +16,7 @@ from esquirell.tuya.discovery.listener import Ports
 from esquirell.tuya.simulator import SimulatedMeter
 
 
-def test_meters_whose_configuration_cannot_work(home: Home) -> None:
+def test_meters_with_an_unusable_configuration_are_reported(home: Home) -> None:
     home.configure(meter(profile='profile = "owon"'), meter("garage"))
     found = findings()
     assert found["meter main: profile"][0] == "fault"

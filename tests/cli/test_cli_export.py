@@ -85,7 +85,7 @@ def test_statistics_say_the_same_as_readings(house: Home) -> None:
     assert len(esquirell("statistics", *ALWAYS, "--json").json) == 1
 
 
-def test_a_file_that_is_there_stays_unless_forced(house: Home) -> None:
+def test_an_existing_file_is_overwritten_only_with_force(house: Home) -> None:
     file = house.path / "out.csv"
     file.write_text("mine")
     said = esquirell("readings", *ALWAYS, "--output", str(file))

@@ -120,7 +120,7 @@ def test_meters_that_do_not_answer_are_said_and_no_fault_of_the_service(
     )
 
 
-def test_one_that_vanished_is_named_until_another_takes_its_place(
+def test_a_vanished_role_is_named_until_another_replaces_it(
     announce: Callable[..., None], server: RedisProcess
 ) -> None:
     announce("worker", HERE)

@@ -17,7 +17,7 @@ KEYS = find("owon_pc321").keys
 STATUS = MeterStatus(failures=1, reason="no_data", keys=KEYS)
 
 
-def test_a_list_of_what_is_configured_and_how_it_is(home: Home) -> None:
+def test_the_list_shows_settings_and_states(home: Home) -> None:
     home.configure(meter(), meter("garage", label='label = "Garage\\tdoor"'))
     home.store([sample("main", voltage_a=236.0)], {"main": STATUS})
     listed = esquirell("meters", "list", "--json").json
@@ -42,7 +42,7 @@ def test_a_list_of_what_is_configured_and_how_it_is(home: Home) -> None:
     assert (garage[headings.index("state")], garage[-1]) == ("offline", "not read yet")
 
 
-def test_a_meter_that_nothing_reads_any_more_says_so(home: Home) -> None:
+def test_a_meter_that_is_no_longer_read_is_shown_as_such(home: Home) -> None:
     home.configure(meter())
     home.store([sample("main", voltage_a=236.0)], {"main": MeterStatus(last_success=START)})
     database = Database(f"sqlite:///{home.database}")
@@ -61,7 +61,7 @@ def test_the_list_makes_no_database(home: Home) -> None:
     assert home.files == {"esquirell.toml"}
 
 
-def test_one_meter_with_all_that_is_known_of_it(home: Home) -> None:
+def test_one_meter_is_shown_with_all_its_settings_and_values(home: Home) -> None:
     home.configure(meter())
     home.store([sample("main", voltage_a=236.0)], {"main": STATUS})
     shown = esquirell("meters", "show", "main", "--json").json

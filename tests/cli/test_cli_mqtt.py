@@ -41,7 +41,7 @@ def configure(home: Home, broker: Mosquitto, prefix: str = "homeassistant") -> N
     home.configure(meter(), mqtt__port=broker.port, **places)
 
 
-def test_all_of_ours_goes_and_nothing_else(home: Home, broker: Mosquitto) -> None:
+def test_clear_removes_our_topics_and_no_others(home: Home, broker: Mosquitto) -> None:
     left_behind(broker, Topics())
     assert len(retained(broker.port)) == len(THEIRS) + 8
     configure(home, broker)
@@ -60,7 +60,7 @@ def test_programs_get_the_topics(home: Home, broker: Mosquitto) -> None:
     assert "No device was announced" in esquirell("mqtt", "clear", "--yes").out
 
 
-def test_not_while_a_service_is_there(home: Home, broker: Mosquitto) -> None:
+def test_clear_is_refused_while_a_service_runs(home: Home, broker: Mosquitto) -> None:
     configure(home, broker)
     with bridge_in(House(), broker.port, claims=True) as (bridge, _):
         bridge.tick()

@@ -88,7 +88,7 @@ def test_stored_readings_are_shown_without_loading_what_reads_meters(home: Home)
     assert loaded("celery,redis,paho,rich,tinytuya,alembic", "readings", "--json") == ""
 
 
-def test_a_traceback_is_shown_to_those_who_ask_for_it(home: Home) -> None:
+def test_debug_shows_the_traceback(home: Home) -> None:
     home.write("nonsense = 1")
     assert "Traceback" not in esquirell("config", "check").err
     assert "Traceback" in esquirell("--debug", "config", "check").err

@@ -51,7 +51,7 @@ def test_links_are_not_followed(foreign: Home) -> None:
 
 
 @needs_root
-def test_an_ordinary_user_is_told_whose_it_is(
+def test_the_owner_of_the_service_is_named_to_an_ordinary_user(
     foreign: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in [foreign.path, *foreign.path.parents][:-1]:

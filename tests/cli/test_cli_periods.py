@@ -48,7 +48,7 @@ def test_days_have_the_energy_and_three_figures_of_all_else() -> None:
 
 
 @pytest.mark.usefixtures("house")
-def test_hours_begin_with_the_one_that_since_lies_in() -> None:
+def test_hours_begin_with_the_hour_that_contains_since() -> None:
     span = ("--since", "2025-11-19T10:30", "--until", "2025-11-19T12:30")
     said = esquirell("readings", "--resolution", "hour", *span, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(said.out)))
@@ -122,7 +122,7 @@ def test_a_year_is_the_sum_of_its_months() -> None:
 
 
 @pytest.mark.usefixtures("house")
-def test_the_demand_is_shown_to_who_asks_for_it() -> None:
+def test_the_peak_demand_is_shown_on_request() -> None:
     asked = ("statistics", *SPAN, "--quantity", "peak_demand,energy_import")
     first = esquirell(*asked, "--json").json[0]
     assert first == {"start": "2025-11-18T23:00:00.000Z", "peak_demand": 0.6, "energy_import": 14.4}
@@ -132,7 +132,7 @@ def test_the_demand_is_shown_to_who_asks_for_it() -> None:
     assert "not a quantity" in refused.sentence
 
 
-def test_rollup_and_prune_tell_what_they_did(house: Home) -> None:
+def test_rollup_and_prune_report_their_results(house: Home) -> None:
     assert esquirell("db", "rollup", "--json").json == {"readings": {"main": 288}}
     assert "up to date: 0 readings" in esquirell("db", "rollup").out
     again = esquirell("db", "rollup", "--since", "2025-11-19", "--json")
@@ -146,7 +146,7 @@ def test_rollup_and_prune_tell_what_they_did(house: Home) -> None:
 
 
 @pytest.mark.usefixtures("house")
-def test_a_moment_that_is_none_is_refused() -> None:
+def test_an_invalid_time_is_refused() -> None:
     said = esquirell("db", "rollup", "--since", "tomorrow")
     assert said.code == 2
     assert "--since: 'tomorrow' is not a time" in said.sentence

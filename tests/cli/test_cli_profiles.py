@@ -85,7 +85,7 @@ def test_an_unknown_profile_gets_the_nearest_name() -> None:
     assert "no profile 'owon_pc312'; did you mean 'owon_pc321'?" in said.sentence
 
 
-def test_a_good_profile_says_what_it_gives(home: Home) -> None:
+def test_check_lists_the_keys_of_a_valid_profile(home: Home) -> None:
     file = add_profile(home)
     said = esquirell("profiles", "check", str(file))
     assert said.code == 0
@@ -263,7 +263,7 @@ def test_why_an_answer_is_understood_so_is_said_datapoint_by_datapoint() -> None
     assert "against it: DP 9 (cur_voltage): 1198 V is impossible" in told
 
 
-def test_who_was_heard_and_refused_is_said_of_an_answer_alone(capture: Path) -> None:
+def test_candidates_are_explained_for_an_answer_alone(capture: Path) -> None:
     answer = {"dps": {"1": True, "18": 235, "19": 251, "20": 2391, "99": "x"}}
     shown = tried(capture, answer, "--explain")["explanation"]
     assert "recognised" in shown["found"]

@@ -44,7 +44,7 @@ def minutes(*arguments: str) -> list[float]:
     return [(moment - START) / timedelta(minutes=1) for moment in moments]
 
 
-def test_json_has_all_keys_of_the_meter_and_null_for_what_was_not_sent(house: Home) -> None:
+def test_json_has_all_keys_of_the_meter_and_null_for_missing_values(house: Home) -> None:
     first, _, last = esquirell("readings", "main", *ALWAYS, "--json").json
     assert first == {
         "measured_at": "2026-11-22T10:15:00.123Z",
@@ -58,7 +58,7 @@ def test_json_has_all_keys_of_the_meter_and_null_for_what_was_not_sent(house: Ho
 
 
 @pytest.mark.usefixtures("house")
-def test_of_several_meters_each_reading_tells_its_own() -> None:
+def test_readings_of_several_meters_name_their_meter() -> None:
     shown = esquirell("readings", *ALWAYS, "--format", "json").json
     assert [row["meter"] for row in shown] == ["main", "main", "plug", "main"]
     assert [*shown[2]] == ["measured_at", "meter", "voltage", "active_power"]

@@ -39,7 +39,7 @@ def rows(home: Home, query: str) -> list[tuple[object, ...]]:
         return connection.execute(query).fetchall()
 
 
-def test_killed_in_the_middle_it_goes_on_and_comes_to_the_same(house: Home) -> None:
+def test_a_rollup_that_was_killed_resumes_with_the_same_result(house: Home) -> None:
     whole = rows(house, "SELECT * FROM statistic ORDER BY resolution, start")
     (done,) = rows(house, "SELECT done_to FROM rollup")
     assert len(whole) > COUNT // 60

@@ -58,7 +58,7 @@ def home(tmp_path: Path) -> Callable[..., list[str]]:
     return write
 
 
-def test_a_list_says_that_nobody_schedules(
+def test_the_list_warns_when_no_scheduler_runs(
     home: Callable[..., list[str]], server: RedisProcess
 ) -> None:
     config = home(server.url)[:2]
@@ -146,7 +146,7 @@ def test_what_is_wrong_is_said(
         (["schedule", "set", "fetch", "--every", "0"], "must be at least 1"),
     ],
 )
-def test_what_no_service_could_do_is_a_fault_of_usage(
+def test_impossible_changes_are_usage_errors(
     home: Callable[..., list[str]], arguments: list[str], says: str
 ) -> None:
     said = esquirell(*arguments, *home())

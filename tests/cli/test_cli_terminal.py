@@ -97,7 +97,7 @@ def test_the_manual_page_has_every_command_and_is_sound() -> None:
         assert f"esquirell {name}" in shown
 
 
-def test_a_slip_is_answered_with_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_misspelling_is_answered_with_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     assert errors.run(["redings"]) == 2
     assert capsys.readouterr().err == (
         "esquirell: there is no command 'redings'; did you mean 'readings'? "

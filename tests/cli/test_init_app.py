@@ -86,7 +86,7 @@ def test_a_wrong_user_code_says_where_the_right_one_is(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_a_code_that_nobody_scans_ends_the_wait(
+def test_a_code_that_is_not_scanned_ends_the_wait(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accounts, "VALID_S", 0.0)
@@ -105,7 +105,7 @@ def test_a_code_that_nobody_scans_ends_the_wait(
         (b'{"success": true, "result": null, "t": 1}', "in a form that is not known"),
     ],
 )
-def test_an_answer_that_is_none_is_one_sentence(app: TuyaApp, broken: bytes, sentence: str) -> None:
+def test_an_invalid_answer_is_one_sentence(app: TuyaApp, broken: bytes, sentence: str) -> None:
     app.broken = broken
     error = run("--from-app", answers=[USER_CODE]).exception
     assert isinstance(error, MeterError)

@@ -287,7 +287,7 @@ def put_plugs(folder: Path) -> None:
     (folder / "devices.json").write_text(json.dumps([house, *plugs]))
 
 
-def test_plugs_that_nobody_read_are_left_out_and_named(folder: Path) -> None:
+def test_plugs_that_were_not_read_are_left_out_and_named(folder: Path) -> None:
     put_plugs(folder)
     result = run("--from-devices", "devices.json")
     assert result.exit_code == 0
@@ -299,7 +299,7 @@ def test_plugs_that_nobody_read_are_left_out_and_named(folder: Path) -> None:
         assert f"{name}: added" not in said
 
 
-def test_plugs_that_shall_not_be_read_are_left_out_too(folder: Path) -> None:
+def test_plugs_are_left_out_when_reading_is_declined(folder: Path) -> None:
     put_plugs(folder)
     with Terminal([*COMMAND, "--from-devices", "devices.json"]) as terminal:
         terminal.answer("MQTT host", "127.0.0.1")
@@ -313,7 +313,7 @@ def test_plugs_that_shall_not_be_read_are_left_out_too(folder: Path) -> None:
     assert [one.name for one in load(folder / "esquirell.toml", {}).meters] == ["house"]
 
 
-def test_nothing_but_plugs_that_nobody_read_writes_nothing(folder: Path) -> None:
+def test_a_list_of_unread_plugs_only_writes_nothing(folder: Path) -> None:
     put_plugs(folder)
     (folder / "devices.json").write_text(
         json.dumps(json.loads((folder / "devices.json").read_text())[1:])

@@ -29,13 +29,13 @@ def test_every_service_is_healthy_and_readings_arrive(stack: Stack) -> None:
     assert stack.goes_on()
 
 
-def test_the_broker_has_the_readings_for_who_has_the_password(stack: Stack) -> None:
+def test_the_broker_delivers_readings_with_the_password_only(stack: Stack) -> None:
     topic = "esquirell/meter/house/state"
     words = ["mosquitto_sub", "-t", topic, "-C", "1", "-W", "20"]
     assert "voltage_a" in json.loads(stack.inside("mosquitto", *words))
 
 
-def test_flower_shows_what_was_done_to_who_has_the_password(stack: Stack) -> None:
+def test_flower_shows_tasks_with_the_password_only(stack: Stack) -> None:
     shown = stack.compose("run", "--rm", "setup", "show")
     password = re.findall("^Flower, .*, user esquirell: (.+)$", shown, re.MULTILINE)[0]
     tasks = eventually(lambda: stack.flower("/api/tasks?state=SUCCESS", password), 60)
@@ -46,7 +46,7 @@ def test_flower_shows_what_was_done_to_who_has_the_password(stack: Stack) -> Non
         stack.flower("/api/tasks", "wrong")
 
 
-def test_nobody_can_write_where_nothing_is_to_be_written(stack: Stack) -> None:
+def test_containers_have_no_capabilities_and_read_only_file_systems(stack: Stack) -> None:
     for role in ROLES:
         assert stack.inspect(stack.containers(role)[0], "{{.HostConfig.ReadonlyRootfs}}") == "true"
         status = stack.inside(role, "cat", "/proc/self/status")

@@ -67,7 +67,7 @@ def table(name: str, meter: SimulatedMeter, address: str, *lines: str) -> str:
     return "\n".join([text, *lines])
 
 
-def test_a_worker_on_another_machine_and_a_database_that_goes(
+def test_a_worker_on_another_machine_survives_a_database_outage(
     tmp_path: Path, gateway: str, meters: list[SimulatedMeter]
 ) -> None:
     tables = [

@@ -85,7 +85,7 @@ def test_a_users_own_secrets_win_and_leave_with_their_files(setup: Setup) -> Non
     assert not (setup.root / "credentials/meters__main__local_key").exists()
 
 
-def test_what_is_no_secret_is_refused_in_one_sentence(setup: Setup) -> None:
+def test_an_invalid_secret_is_refused_in_one_sentence(setup: Setup) -> None:
     (setup.root / "own/mqtt__password").write_text("\n")
     done = setup.run()
     assert done.returncode == 2

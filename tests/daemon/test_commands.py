@@ -135,7 +135,7 @@ def test_next_run_is_when_it_then_runs(house: House) -> None:
     assert [came_true() for _ in range(5)].count(True) >= 3
 
 
-def test_a_removed_schedule_is_emptied_and_told(house: House) -> None:
+def test_a_removed_schedule_is_cleared_and_announced(house: House) -> None:
     house.ask("schedule/add", name="night", cron="0 3 * * *", timezone="Asia/Tokyo")
     eventually(lambda: house.state("night").get("timezone") == "Asia/Tokyo")
     house.ask("schedule/remove", name="night")

@@ -75,7 +75,7 @@ def sleep():
 """
 
 
-def test_what_was_held_back_is_stored_and_published_though_the_end_waits_for_nobody(
+def test_held_back_reports_are_stored_and_published_at_shutdown(
     start: Start, broker: Mosquitto, server: RedisProcess, house: House, tmp_path: Path
 ) -> None:
     (tmp_path / "slow_house_tasks.py").write_text(SLOW)

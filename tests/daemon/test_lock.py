@@ -32,7 +32,7 @@ def test_a_lock_is_held_once_and_ends_with_its_holder(tmp_path: Path) -> None:
     other.release()
 
 
-def test_a_lock_tells_whether_its_holder_has_begun_to_work(tmp_path: Path) -> None:
+def test_a_lock_shows_whether_its_holder_is_up(tmp_path: Path) -> None:
     lock, other = RunLock(tmp_path / "lock"), RunLock(tmp_path / "lock")
     assert not other.is_up()
     lock.take()
@@ -48,7 +48,7 @@ def test_a_lock_tells_whether_its_holder_has_begun_to_work(tmp_path: Path) -> No
     other.release()
 
 
-def test_two_who_ask_at_once_do_not_see_each_other(tmp_path: Path) -> None:
+def test_two_simultaneous_checks_do_not_see_each_other(tmp_path: Path) -> None:
     (tmp_path / "lock").touch()
     seen: list[bool] = []
 
@@ -128,7 +128,7 @@ def claim_of(server: RedisProcess, owner: str) -> RedisClaim:
     return RedisClaim(lambda: lease, rival_service)
 
 
-def test_of_two_services_with_databases_of_their_own_one_gets_a_redis(
+def test_only_one_of_two_services_with_different_databases_gets_a_redis(
     server: RedisProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, again, second = (
@@ -170,7 +170,7 @@ def test_a_copy_of_a_service_in_another_container_is_another_one(
         copy.take(patience_s=0)
 
 
-def test_of_a_rival_that_does_not_say_so_no_database_is_named(server: RedisProcess) -> None:
+def test_a_rival_of_an_older_version_is_named_without_its_database(server: RedisProcess) -> None:
     claim_of(server, "an-older-version").take()
     with pytest.raises(AlreadyRunningError, match="another esquirell run uses this Redis"):
         claim_of(server, redis_owner("name", None, "other")).take(patience_s=0)

@@ -37,7 +37,7 @@ def test_the_kernels_clock_is_the_one_that_python_reads() -> None:
     assert Machine().is_own_clock()
 
 
-def test_whether_its_clock_goes_on_while_it_is_off_is_known() -> None:
+def test_a_battery_backed_clock_is_detected() -> None:
     assert Machine().keeps_time() in {True, False}
     if any(Path("/sys/class/rtc").glob("rtc*")):
         assert Machine().keeps_time()

@@ -59,7 +59,7 @@ def test_polls_and_outages_are_counted(
     assert found["esquirell_meter_last_success_timestamp_seconds", ("main",)] > 1.7e9
 
 
-def test_a_dead_meter_is_counted_by_its_reason(
+def test_a_failing_meter_is_counted_by_its_reason(
     start: Callable[..., Service], measured: str, port: int, device: SimulatedMeter
 ) -> None:
     device.stop()

@@ -60,6 +60,6 @@ def test_systemd_learns_that_all_parts_go_on(
     assert said == b"WATCHDOG=1\nSTATUS=up as beat"
 
 
-def test_without_systemd_nobody_is_notified(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_systemd_nothing_is_notified(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     notify("READY=1")

@@ -22,7 +22,7 @@ def claim_of(server: RedisProcess, find: Callable[[], str | None]) -> RedisClaim
     return RedisClaim(leases, lambda _: ANOTHER_DATABASE)
 
 
-def test_a_file_is_known_by_its_folder_and_its_machine(tmp_path: Path) -> None:
+def test_a_file_is_identified_by_its_folder_and_its_machine(tmp_path: Path) -> None:
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
     (tmp_path / "mounted").symlink_to(tmp_path / "here")

@@ -31,7 +31,7 @@ def test_it_outlives_redis(start: Start, config: str, server: RedisProcess) -> N
     assert service.stop() == 0
 
 
-def test_it_waits_for_a_redis_that_comes_later(
+def test_it_waits_for_a_redis_that_starts_later(
     start: Start, config: str, server: RedisProcess
 ) -> None:
     server.stop()
@@ -56,7 +56,9 @@ def test_it_outlives_the_broker(start: Start, config: str, broker: Mosquitto) ->
     eventually(back, what="all that is retained is there again")
 
 
-def test_a_meter_that_goes_and_comes(start: Start, broker: Mosquitto, server: RedisProcess) -> None:
+def test_a_meter_that_fails_and_recovers_is_announced(
+    start: Start, broker: Mosquitto, server: RedisProcess
+) -> None:
     def says(state: str) -> Callable[[Seen], bool]:
         return lambda seen: bool(seen.json["state"] == state)
 

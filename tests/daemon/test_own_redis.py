@@ -145,7 +145,7 @@ def test_an_own_redis_starts_beside_damaged_files_of_one(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["redis.sock", "redis.log"])
-def test_what_stands_in_the_place_of_a_file_of_redis_is_named(tmp_path: Path, name: str) -> None:
+def test_an_obstacle_in_place_of_a_file_of_redis_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     server = RedisServer(tmp_path / "redis.sock")
     with pytest.raises(ConfigError, match=f"{name}: Is a directory"):

@@ -133,7 +133,7 @@ def kept(redis: RedisProcess) -> set[str]:
     return {str(key) for key in redis.client.keys(f"{KEY_PREFIX}celery-task-meta-*")}
 
 
-def test_celery_works_as_its_users_know_it(service: Service, redis: RedisProcess) -> None:
+def test_results_chains_groups_and_chords_work(service: Service, redis: RedisProcess) -> None:
     assert in_a_shell(service, SHELL) == {
         "result": 5,
         "state": "SUCCESS",

@@ -55,7 +55,7 @@ def test_each_worker_reads_the_meters_of_its_queue_and_an_answer_lists_all(
     assert "no worker serves" not in remote.log
 
 
-def test_a_queue_that_nobody_serves_is_reported_and_leaves_no_backlog(
+def test_an_unserved_queue_is_reported_and_leaves_no_backlog(
     start: Start, divided: str, broker: Mosquitto, server: RedisProcess
 ) -> None:
     with Observer(broker.port, GARAGE) as observer:

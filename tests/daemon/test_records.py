@@ -62,7 +62,9 @@ def code(runtime: Runtime) -> str | None:
 
 
 @pytest.mark.parametrize(("expired", "wanted"), [(True, "timeout"), (False, "cancelled")])
-def test_a_task_that_nobody_ran_says_why(runtime: Runtime, expired: bool, wanted: str) -> None:
+def test_a_task_that_was_never_run_has_a_reason(
+    runtime: Runtime, expired: bool, wanted: str
+) -> None:
     task: Any = Task()
     request: Any = Request()
     request.id = "id-1"
@@ -81,7 +83,7 @@ def test_an_error_of_ours_keeps_its_code(runtime: Runtime) -> None:
     assert code(runtime) == "unreachable"
 
 
-def test_a_killed_process_leaves_the_last_word_to_who_killed_it(runtime: Runtime) -> None:
+def test_a_killed_process_does_not_record_its_own_end(runtime: Runtime) -> None:
     assert ended(runtime, None, None) is None
     record = runtime.storage.commands.get("id-1")
     assert record

@@ -66,7 +66,7 @@ def moment(seen: Seen) -> int:
     return round(datetime.fromisoformat(seen.json["measured_at"]).timestamp() * 1000)
 
 
-def test_the_end_comes_soon_and_is_announced(start: Start, config: str, broker: Mosquitto) -> None:
+def test_shutdown_is_quick_and_announced(start: Start, config: str, broker: Mosquitto) -> None:
     service = start(config)
     service.await_readings(1)
     began = time.monotonic()

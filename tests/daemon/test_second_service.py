@@ -12,7 +12,7 @@ from esquirell.tuya.simulator import SimulatedMeter
 Start = Callable[..., Service]
 
 
-def test_a_bridge_alone_gives_way_to_a_whole_service(start: Start, config: str) -> None:
+def test_a_bridge_alone_yields_to_a_complete_service(start: Start, config: str) -> None:
     alone = start(config, "bridge", "alone")
     eventually(lambda: "up as bridge" in alone.log)
     whole = start(config)

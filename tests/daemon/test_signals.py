@@ -59,7 +59,7 @@ def test_a_signal_during_a_start_ends_it() -> None:
     assert caught.value.code == 0
 
 
-def test_a_storm_of_signals_deadlocks_nobody(flag: Flag) -> None:
+def test_a_storm_of_signals_causes_no_deadlock(flag: Flag) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0)
     before = signal.signal(signal.SIGALRM, flag.set)
     signal.setitimer(signal.ITIMER_REAL, 0.00005, 0.00005)

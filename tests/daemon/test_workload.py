@@ -56,7 +56,7 @@ def test_a_worker_is_blocked_while_such_tasks_hold_all_places(
     assert not bench.workload.blocked()
 
 
-def test_tasks_that_somebody_asked_for_are_known(bench: Bench) -> None:
+def test_requested_tasks_are_told_apart_from_scheduled_ones(bench: Bench) -> None:
     asked = {COMMAND_HEADER: "id"}
     bench.tasks = [Running("a", 5.0), Running("b", 6.0, "x", asked), Running("c", None, "x", asked)]
     assert bench.workload.asked_for() == {"b": 6.0, "c": None}

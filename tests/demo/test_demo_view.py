@@ -62,7 +62,7 @@ def test_figures_have_the_decimals_of_their_quantity() -> None:
 
 
 @pytest.mark.parametrize("value", [None, "twelve", {}])
-def test_a_value_that_is_no_number_is_absent(value: object) -> None:
+def test_a_value_that_is_not_a_number_is_absent(value: object) -> None:
     assert figure({"current": value}, "current") == "·"
     assert figure({}, "current") == "·"
 
@@ -121,7 +121,7 @@ def test_several_meters_fit_the_width() -> None:
     assert "…" not in printed.getvalue()
 
 
-def test_a_listener_counts_each_reading_once_and_ignores_what_is_none(broker: Mosquitto) -> None:
+def test_a_listener_counts_each_reading_once_and_ignores_other_messages(broker: Mosquitto) -> None:
     topic = "esquirell/meter/house/state"
     payloads = [b'{"measured_at":"2"}', b'{"measured_at":"2"}', b"\xff", b"", b"[]", b"{}"]
     connection = connection_to("127.0.0.1", broker.port, "5")

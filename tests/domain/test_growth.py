@@ -26,7 +26,7 @@ def grown(watts: float, counts: list[int], every_s: float = EVERY_S) -> dict[str
 
 @pytest.mark.parametrize("divisor", [1, 10, 100, 1000])
 @pytest.mark.parametrize("every_s", [1.0, 60.0, 600.0])
-def test_energy_tells_the_scale(divisor: int, every_s: float) -> None:
+def test_energy_proves_the_scale(divisor: int, every_s: float) -> None:
     hours = 8 * max(1.0, 10 / divisor)
     answers = int(hours * 3600 / every_s)
     kwh = [WATTS * n * every_s / 3_600_000 for n in range(answers)]

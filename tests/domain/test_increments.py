@@ -122,7 +122,7 @@ def test_an_increment_that_can_not_be_is_not_believed() -> None:
     assert readings[-1].values[KEY] == pytest.approx(before.values[KEY] + 0.6)
 
 
-def test_a_meter_that_nobody_listens_to_any_more_is_estimated_from_there() -> None:
+def test_a_meter_without_a_connection_is_estimated_from_there() -> None:
     *_, before = judged(hours(0.1))
     *_, last = judged(hours(0.1), POLLED, before.ledger)
     assert last.diagnostics["energy_source"] == "estimated"

@@ -215,7 +215,7 @@ def test_an_apparent_power_below_the_active_one_is_something_else() -> None:
         ("temp_f", "℃", 0, 200, None),
     ],
 )
-def test_what_units_and_bounds_tell_of_short_words(
+def test_units_and_bounds_decide_about_short_words(
     code: str, unit: str, scale: int, highest: int, key: str | None
 ) -> None:
     described = Specified("1", code, "value", unit, scale, 0, highest)
@@ -231,14 +231,14 @@ def test_the_speed_of_a_motor_makes_no_meter() -> None:
 
 
 @pytest.mark.parametrize(("code", "unit"), [("power", "W"), ("energy_value", "kW·h")])
-def test_a_value_that_somebody_chooses_is_no_measurement(code: str, unit: str) -> None:
+def test_a_value_that_users_set_is_no_measurement(code: str, unit: str) -> None:
     values = {"unit": unit, "scale": 0, "min": 10, "max": 3600}
     point = {"code": code, "type": "Integer", "values": values}
     assert read({"101": point}, {"101": 1200}).values == {}
 
 
 @pytest.mark.parametrize("raw", [2360, 2360.0, "2360", " 2360 ", "2360.0"])
-def test_whole_numbers_come_in_several_shapes(raw: object) -> None:
+def test_whole_numbers_are_read_in_several_forms(raw: object) -> None:
     assert read(*integers(("cur_voltage", "V", 1, raw))).values == {"voltage": 236}
 
 

@@ -27,7 +27,7 @@ def test_a_micro_inverter_counts_milliwatts(raw: int, watts: float) -> None:
     assert found.values["active_power_pv1"] == 72.5
 
 
-def test_a_micro_inverter_of_which_the_cloud_knows_no_frames_counts_milliwatts() -> None:
+def test_a_micro_inverter_without_described_frames_counts_milliwatts() -> None:
     warm = {"unit": "℃", "scale": 1, "min": -40, "max": 150}
     points, answer = integers(("power_total", "kW", 3, 1906))
     alone = read(points, answer, category="znnbq")

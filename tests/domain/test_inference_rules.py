@@ -181,7 +181,7 @@ def test_corrections_doubts_and_omissions_are_reported(
         ),
     ],
 )
-def test_frames_that_nobody_described_are_phases_where_a_grid_s_voltage_is(
+def test_undescribed_frames_with_a_grid_voltage_are_phases(
     frames: dict[str, tuple[int, int, int]], keys: set[str]
 ) -> None:
     answer: dict[str, Any] = {

@@ -91,14 +91,14 @@ COUNTERS = (
         ((("total_ele", 77), ("all_energy", 300)), {}),
     ],
 )
-def test_of_several_counters_words_and_phases_tell(
+def test_words_and_phases_decide_among_several_counters(
     totals: tuple[tuple[str, int], ...], expected: dict[str, float]
 ) -> None:
     found = read(*integers(*COUNTERS, *((code, "kW·h", 2, raw) for code, raw in totals)))
     assert {k: v for k, v in found.values.items() if k == "energy_import"} == expected
 
 
-def test_two_counters_that_nothing_tells_apart_are_both_left_out() -> None:
+def test_two_indistinguishable_counters_are_both_left_out() -> None:
     points = (("total_ele", "kWh", 2, 77_000), ("all_energy", "kWh", 2, 90_000))
     found = read(*integers(*points))
     assert found.values == {}

@@ -158,7 +158,7 @@ def test_a_unit_has_a_dimension_and_a_size(text: str, dimension: str, size: floa
 
 
 @pytest.mark.parametrize("text", ["", " ", "N/A", "None", "*1"])
-def test_no_unit_is_none(text: str) -> None:
+def test_an_empty_unit_is_no_unit(text: str) -> None:
     assert unit_of(text) is None
 
 
@@ -556,7 +556,7 @@ def test_an_answer_fits_a_description_fully_by_its_kind_or_not(
 @pytest.mark.parametrize(
     "junk", [5, None, "", [], {"values": {}}, {"code": 7}, {"code": "xq", "values": [1]}]
 )
-def test_of_a_list_what_makes_no_sense_is_left_out(junk: object) -> None:
+def test_senseless_entries_of_a_list_are_left_out(junk: object) -> None:
     known = {"code": "phase_a", "dp_id": 6, "typeSpec": {"type": "raw", "range": ["x", 1]}}
     points = {point.code: point for point in specified([junk, known])}
     assert points.keys() <= {"phase_a", "xq"}
@@ -571,7 +571,7 @@ def test_a_report_is_asked_for_what_a_plug_measures() -> None:
 
 
 @pytest.mark.parametrize("raw", [True, "on", None])
-def test_what_is_no_number_measures_nothing(raw: object) -> None:
+def test_a_datapoint_that_is_not_a_number_measures_nothing(raw: object) -> None:
     assert "" not in infer((), {"cur_power": raw, "": 5}).datapoints
     assert decode({"cur_power": raw}, infer((), {"cur_power": raw})).values == {}
 

@@ -56,7 +56,7 @@ def test_a_total_without_one_of_its_phases_is_left_out() -> None:
     assert not turned.keys() & {"active_power", "energy_import", "energy_export"}
 
 
-def test_a_counter_that_is_no_sum_of_its_phases_stays_and_says_so() -> None:
+def test_a_counter_that_is_not_the_sum_of_its_phases_stays_with_a_warning() -> None:
     turned, sentences = invert(PHASES | {"energy_import": 900.0}, ("b",), PHASES.keys())
     assert turned["energy_import"] == 900.0
     assert turned["active_power"] == 160.0

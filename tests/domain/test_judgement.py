@@ -76,7 +76,7 @@ def test_a_first_value_that_was_no_counter_is_retracted() -> None:
     assert "raw_values" not in last.diagnostics
 
 
-def test_energy_that_nothing_is_known_of_is_named() -> None:
+def test_energy_missing_after_a_long_gap_is_named() -> None:
     old, *_ = judged([{"active_power": 1500.0}], PLUG)
     late = START + timedelta(hours=50)
     (reading,) = judged([{"active_power": 1500.0}], PLUG, old.ledger, late)

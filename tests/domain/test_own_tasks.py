@@ -52,7 +52,7 @@ def names(tasks: TaskRegistry, source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("source", ["cli", "web", "api"])
-def test_all_of_a_listed_module_can_be_named_but_what_was_kept_out(
+def test_all_tasks_of_a_listed_module_can_be_run_except_private_ones(
     tasks: TaskRegistry, source: str
 ) -> None:
     assert names(tasks, source) == ["m.heat", "m.plain", "m.several"]
@@ -77,7 +77,7 @@ def test_over_mqtt_all_can_if_that_is_wanted() -> None:
     assert names(tasks, "mqtt") == ["m.plain"]
 
 
-def test_what_needs_a_model_says_so(tasks: TaskRegistry) -> None:
+def test_a_task_that_needs_a_model_is_refused_without_one(tasks: TaskRegistry) -> None:
     with pytest.raises(CommandError, match=r"it takes \*numbers; give it a model"):
         tasks.get("m.loose")
     assert len(tasks.problems()) == len(["m.loose", "heat"])

@@ -18,7 +18,7 @@ from esquirell.domain.payload import read_json
         (b" " * 65_537, "too_large"),
     ],
 )
-def test_a_payload_that_is_none_is_refused(payload: bytes, code: str) -> None:
+def test_an_invalid_payload_is_refused(payload: bytes, code: str) -> None:
     with pytest.raises(CommandError) as caught:
         read_json(payload)
     assert caught.value.code == code

@@ -52,7 +52,7 @@ def test_a_month_begins_at_local_midnight() -> None:
 
 @pytest.mark.parametrize("period", PERIODS)
 @given(moment=MOMENTS, zone=st.sampled_from(ZONES))
-def test_each_moment_lies_in_one_period_and_the_next_follows(
+def test_each_moment_is_in_one_period_and_the_next_follows(
     moment: datetime, zone: str, period: Period
 ) -> None:
     calendar = Calendar(zone)

@@ -29,12 +29,12 @@ def test_spellings_of_one_row(text: str) -> None:
     assert (row.prices.bought, row.prices.sold) == (Decimal("0.5"), Decimal("0.1"))
 
 
-def test_an_empty_price_is_none() -> None:
+def test_an_empty_price_is_no_price() -> None:
     (row,) = read("start,price,export\n2026-11-22,,-0.1")
     assert (row.prices.bought, row.prices.sold) == (None, Decimal("-0.1"))
 
 
-def test_the_hour_that_comes_twice_in_autumn() -> None:
+def test_the_repeated_hour_in_autumn_is_read_twice() -> None:
     times = ["01:45", "02:00", "02:30", "02:00", "02:30", "03:00"]
     rows = read("start,price\n" + "\n".join(f"2026-10-25T{time},1" for time in times))
     first = rows[0].start

@@ -101,7 +101,7 @@ def test_an_idle_leakage_may_turn_out_to_be_the_power_factor(tmp_path: Path) -> 
         assert key in choices.decode(one, load).values
 
 
-def test_a_doubt_ends_with_the_first_answer_that_tells() -> None:
+def test_a_doubt_ends_with_the_first_answer_that_decides() -> None:
     one = meter(profile="auto")
     choices = Choices()
     assert choices.of(one).keys == ()
@@ -158,7 +158,7 @@ def test_a_product_is_found_by_its_id() -> None:
     assert Choices().of(meter(profile="auto", product_id="gqmmtjclqb7reg5p")).name == "owon_pc321"
 
 
-def test_a_profile_that_is_named_is_used_whatever_comes() -> None:
+def test_a_configured_profile_is_always_used() -> None:
     found = Choices().decode(meter(profile="plug"), {"20": 2386, "131": 5})
     assert (found.values, found.diagnostics) == ({"voltage": 238.6}, {"dp_131": 5})
 
@@ -211,7 +211,7 @@ def test_two_layouts_of_one_product_are_distinguished_by_their_datapoints(
     assert trial.values["frequency"] == 50.06
 
 
-def test_a_profile_that_the_answer_contradicts_gives_way() -> None:
+def test_a_profile_that_the_answer_contradicts_is_dropped() -> None:
     trial = try_capture(
         {
             "product_id": "gqmmtjclqb7reg5p",

@@ -62,7 +62,7 @@ def test_no_value_is_wrong(captured: Captured, inputs: Inputs) -> None:
 
 
 @pytest.mark.parametrize("captured", LAN)
-def test_no_value_of_a_product_that_nobody_ever_saw_is_wrong(captured: Captured) -> None:
+def test_no_value_of_an_unseen_product_is_wrong(captured: Captured) -> None:
     for one in left_out():
         if one.file == captured.file:
             assert (one.wrong, one.unlisted) == ({}, {})
@@ -131,7 +131,7 @@ def test_a_product_without_cloud_status_decodes_from_the_lan(file: Path) -> None
     assert bare.warnings
 
 
-def test_the_partial_poll_of_a_series_gives_no_zeros() -> None:
+def test_a_partial_answer_yields_no_zeros() -> None:
     polls = [json.loads(line) for line in SERIES.read_text(encoding="utf-8").splitlines()]
     doubted: list[str] = []
     for poll in polls:

@@ -134,7 +134,7 @@ def test_products_are_recognised_by_physics(dps: dict[str, Any], values: dict[st
     assert try_capture({"dps": dps}).values == pytest.approx(values)
 
 
-def test_a_stranger_that_meets_the_requirements_of_an_inverter_is_none() -> None:
+def test_an_unknown_product_with_the_datapoints_of_an_inverter_is_no_inverter() -> None:
     """SG600MD: 102 to 105 are currents and voltages, not the powers of a WVC."""
     dps = {"2": 976, "10": 205, "101": True, "102": 87, "103": 280, "104": 2278, "105": 9}
     trial = try_capture({"dps": dps})
@@ -301,7 +301,7 @@ def test_every_published_layout_can_be_read_and_measures() -> None:
     assert "iobroker.tuya" in published.source()
 
 
-def test_a_product_is_known_by_its_published_layout() -> None:
+def test_a_product_is_recognised_by_its_published_layout() -> None:
     published = Published()
     points = published.of_product("2iepauebcvo74ujc")
     assert {point.name: point.code for point in points}["20"] == "cur_voltage"

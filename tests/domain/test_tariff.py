@@ -143,7 +143,7 @@ def test_a_tariff_covers_all_meters_or_those_it_names(
     assert tariff.covers("main") is covered
 
 
-def test_what_is_not_given_is_one_contract_without_fees() -> None:
+def test_the_default_is_one_contract_without_fees() -> None:
     tariff = Tariff.model_validate({"name": "home", "currency": "EUR"})
     assert [tariff.fee_per_day, tariff.fee_per_month] == [Decimal(0), Decimal(0)]
     assert not tariff.fee_for_each_meter

@@ -35,7 +35,7 @@ def test_nothing_waits() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 1e6)), max_size=30))
-def test_the_order_stays_and_nothing_lies_in_the_future(marks: list[tuple[str, float]]) -> None:
+def test_the_order_is_kept_and_nothing_is_in_the_future(marks: list[tuple[str, float]]) -> None:
     in_order = sorted(marks)
     found = at(*in_order, boot="c", uptime_s=1e6)
     assert found == sorted(found)

@@ -104,7 +104,7 @@ def test_a_running_fetch_ends_at_its_next_step(pages: Pages, house: House) -> No
     assert pages.post(f"/api/task/revoke/{task}", terminate="true").status == 409
 
 
-def test_a_waiting_task_is_cancelled_and_a_running_one_that_does_not_look_goes_on(
+def test_a_waiting_task_is_cancelled_and_a_running_one_that_never_checks_continues(
     pages: Pages,
 ) -> None:
     running = [pages.send("slow_tasks.sleep", seconds=4) for _ in range(2)]

@@ -129,7 +129,7 @@ def test_without_a_supervisor_it_is_one_sentence(
             learn_broker(environ)
 
 
-def test_outside_of_home_assistant_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_home_assistant_no_supervisor_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     with supervising(SERVICE) as supervisor:
         ask(monkeypatch, supervisor, {"STATE_DIRECTORY": "/nowhere"})
         assert supervisor.asked == []

@@ -129,7 +129,7 @@ def kept_in(house: StagedHouse, unit: str) -> dict[str, Any] | None:
     return found if found["statistics_unit_of_measurement"] == unit else None
 
 
-def test_an_hour_that_somebody_corrected_is_left_alone(house: StagedHouse) -> None:
+def test_a_corrected_hour_is_left_alone(house: StagedHouse) -> None:
     history = StagedHistory(hours_ago(12), 12)
     house.store(history, history.during((0, 12)))
     house.ha_saw(history, history.during((0, 3), (7, 12)))

@@ -64,7 +64,7 @@ def seen(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[House
         broker.kill()
 
 
-def test_names_categories_and_what_is_removed(seen: tuple[House, HomeAssistant]) -> None:
+def test_names_categories_and_removed_entities(seen: tuple[House, HomeAssistant]) -> None:
     world, ha = seen
     eventually(lambda: len(ha.registered()) > 60)
     eventually(lambda: names(ha).items() >= NAMES.items(), what=lambda: str(names(ha)))

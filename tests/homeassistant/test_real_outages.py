@@ -87,7 +87,7 @@ def test_the_broker_was_down_so_that_hours_are_missing(house: StagedHouse) -> No
     assert undo(house, shown, before)["removed"] == 8
 
 
-def test_the_service_was_down_so_that_nobody_measured(house: StagedHouse) -> None:
+def test_hours_while_the_service_was_down_are_left_alone(house: StagedHouse) -> None:
     history = StagedHistory(hours_ago(12), 12)
     house.store(history, history.during((0, 4), (8, 12)))
     house.ha_saw(history, history.during((0, 4), (8, 12)), unavailable=3.995)

@@ -136,7 +136,7 @@ def test_a_viewer_may_change_nothing(home: Home, topic: str, payload: bytes) -> 
         assert viewer.saw(lambda _: True).json["every"] == before["every"]
 
 
-def test_who_only_looks_does_not_see_what_is_not_ours(home: Home) -> None:
+def test_a_viewer_sees_only_our_topics(home: Home) -> None:
     with home.user("viewer", "#") as viewer:
         seen = viewer.saw(lambda one: one.topic == "esquirell/bridge/info")
         assert b"of the bridge" not in seen.payload

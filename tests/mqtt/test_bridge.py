@@ -31,7 +31,7 @@ from esquirell.mqtt.topics import Topics
 STATE = "esquirell/bridge/state"
 
 
-def test_all_is_there_after_the_first_turn(broker: Mosquitto, house: House) -> None:
+def test_everything_is_published_after_the_first_round(broker: Mosquitto, house: House) -> None:
     with bridge_in(house, broker.port) as (bridge, connection):
         bridge.tick()
         eventually(lambda: len(retained(broker.port)) == 8)

@@ -33,7 +33,7 @@ def test_messages_go_out_and_states_stay(broker: Mosquitto, protocol: Protocol) 
         assert retained(broker.port, "t/#") == {"t/state": '{"name":"Küche","power":null}'.encode()}
 
 
-def test_an_answer_stays_with_nobody(broker: Mosquitto) -> None:
+def test_answers_are_not_retained(broker: Mosquitto) -> None:
     with Observer(broker.port, "t/#") as observer:
         with connected(Options("127.0.0.1", broker.port)) as connection:
             connection.answer("t/answer", {"status": "ok"}, b"42")
@@ -347,7 +347,7 @@ def test_stopping_is_bounded_by_time(broker: Mosquitto) -> None:
     eventually(lambda: retained(broker.port) == {"t": b'{"state":"offline"}'})
 
 
-def test_the_age_tells_that_the_thread_goes_round(broker: Mosquitto) -> None:
+def test_the_age_shows_that_the_thread_is_alive(broker: Mosquitto) -> None:
     with connected(Options("127.0.0.1", broker.port)) as connection:
         eventually(lambda: connection.age() > IDLE_WAIT_S / 10)
         eventually(lambda: connection.age() < 0.2)

@@ -91,7 +91,7 @@ def test_an_acknowledgement_that_got_lost_is_sent_again(line: Callable[..., Line
     assert second.told == [3]
 
 
-def test_what_was_acknowledged_a_moment_ago_is_known_when_it_comes_again(
+def test_a_redelivered_command_is_recognised(
     line: Callable[..., Line],
 ) -> None:
     now = [0.0]
@@ -131,7 +131,7 @@ def test_what_a_broker_sends_again_without_saying_so_has_its_number(
     assert inbox.take(press(second, number)) is is_new
 
 
-def test_one_at_work_is_kept_however_many_come_after_it(line: Callable[..., Line]) -> None:
+def test_a_command_in_progress_is_kept_however_many_follow(line: Callable[..., Line]) -> None:
     inbox, link = Inbox(), line()
     long_one = press(link, 1)
     inbox.take(long_one)

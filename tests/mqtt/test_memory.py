@@ -16,7 +16,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "mqtt.json"
 
 
-def test_notes_are_known_to_the_next_process(file: Path) -> None:
+def test_records_are_available_to_the_next_process(file: Path) -> None:
     memory = Memory(file)
     assert (memory.published, memory.removed) == (None, {})
     memory.note_published(HOME)

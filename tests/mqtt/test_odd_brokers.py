@@ -292,7 +292,7 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_of_two_bridges_the_second_stands_by_and_takes_over(
+def test_the_second_of_two_bridges_stands_by_and_takes_over(
     mosquitto: Mosquitto,
     protocol: Any,  # noqa: ANN401 - a literal
     caplog: pytest.LogCaptureFixture,

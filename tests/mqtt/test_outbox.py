@@ -151,7 +151,7 @@ def test_the_limit_that_was_found_is_tried_again_later() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(LARGE, LARGE + 1), (LEAST_LIMIT,), ()])
-def test_a_cut_that_names_nobody_accuses_nobody(sizes: tuple[int, ...]) -> None:
+def test_a_cut_without_a_reason_blames_no_message(sizes: tuple[int, ...]) -> None:
     limit = PacketLimit(Clock())
     for _ in range(5):
         cut_with(limit, *sizes)

@@ -161,7 +161,7 @@ def test_each_success_is_published_without_a_period(broker: Mosquitto) -> None:
         observer.saw(lambda seen: seen.topic == AVAILABILITY and seen.json == later.payload())
 
 
-def test_a_third_success_in_a_row_is_no_news_and_a_failure_is(broker: Mosquitto) -> None:
+def test_repeated_success_is_not_announced_and_a_failure_is(broker: Mosquitto) -> None:
     first, second, third = (MeterStatus(last_success=NOON + n * SECOND) for n in range(3))
     failing = MeterStatus(failures=1, reason="busy", last_success=NOON + 2 * SECOND)
     with publishing(broker) as (publisher, observer):

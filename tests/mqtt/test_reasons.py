@@ -73,7 +73,7 @@ def test_a_refusal_is_explained(
     ("options", "old", "certificate"),
     [(BROKER, True, False), (OLD, False, False), (SECURE, True, True)],
 )
-def test_what_does_not_speak_mqtt_says_what_to_try(
+def test_a_server_that_does_not_speak_mqtt_is_reported_with_a_remedy(
     options: Options, *, old: bool, certificate: bool
 ) -> None:
     hung_up, silent = reasons.hung_up(options), reasons.silent(options)

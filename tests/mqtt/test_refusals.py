@@ -152,7 +152,7 @@ def test_a_name_without_address_is_named(host: str, caplog: pytest.LogCaptureFix
     assert "Traceback" not in caplog.text
 
 
-def test_a_port_where_nobody_listens_is_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refused_connection_names_the_port(caplog: pytest.LogCaptureFixture) -> None:
     said = first_complaint(Options("127.0.0.1", free_port()), caplog)
     assert "can't be reached (Connection refused)" in said
 
@@ -172,7 +172,7 @@ def test_a_lost_connection_is_said(broker: Mosquitto, caplog: pytest.LogCaptureF
     assert "is lost" in complaints(caplog)[0]
 
 
-def test_a_topic_that_is_no_text_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_undecodable_topic_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
     accepted, message = b"\x20\x03\x00\x00\x00", b"\x30\x05\x00\x02\xff\xfe\x00"
     with server_that_says(accepted + message) as port:
         said = first_complaint(Options("127.0.0.1", port), caplog)
@@ -316,7 +316,7 @@ def test_certificate_files_are_checked_at_once(tmp_path: Path, certificates: Cer
         )
 
 
-def test_a_connection_that_does_not_stand_is_a_problem(broker: Mosquitto) -> None:
+def test_a_missing_connection_is_a_problem(broker: Mosquitto) -> None:
     with running(Options("127.0.0.1", free_port())) as connection:
         eventually(lambda: "can't be reached" in connection.problems[0])
     with connected(Options("127.0.0.1", broker.port)) as connection:

@@ -280,7 +280,7 @@ def test_an_end_waits_for_broker_and_database() -> None:
     assert len(desk.connection.answers) == 1
 
 
-def test_an_end_that_is_no_json_is_an_internal_error() -> None:
+def test_a_result_that_is_not_json_is_an_internal_error() -> None:
     desk = Desk()
     desk.results.records = [record(Answer("ok", {"result": float("nan")}))]
     desk.look()

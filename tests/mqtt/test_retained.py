@@ -60,7 +60,7 @@ def retained(connection: Connection, memory: Memory) -> RetainedTopics:
         ("home/notes", b"{}", ALL, False),
     ],
 )
-def test_of_what_the_broker_holds_only_what_is_ours_and_gone_is_cleared(
+def test_only_our_obsolete_retained_topics_are_cleared(
     retained: RetainedTopics,
     connection: Connection,
     topic: str,
@@ -101,7 +101,7 @@ def test_what_was_published_for_something_that_is_gone_is_cleared_once(
     assert memory.removed == {}
 
 
-def test_what_is_held_as_it_was_published_is_no_news(
+def test_unchanged_retained_topics_are_not_published_again(
     retained: RetainedTopics, connection: Connection
 ) -> None:
     topic = TOPICS.meter_availability("main")

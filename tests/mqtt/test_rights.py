@@ -76,7 +76,7 @@ def test_topics_without_echo_are_named(start: Start) -> None:
     assert "allow this user to read and write homeassistant/device/#" in problem
 
 
-def test_mqtt_3_1_1_tells_less(start: Start) -> None:
+def test_mqtt_3_1_1_reports_fewer_reasons(start: Start) -> None:
     broker = start(f"read {OURS}", f"read {DEVICES}")
     found = problems(broker.port, "3.1.1")
     assert len(found) == 2

@@ -15,7 +15,7 @@ bases = st.lists(levels, min_size=1, max_size=3).map("/".join)
 
 
 @given(bases, bases, names)
-def test_any_base_topic_gives_topics_and_ids(base: str, prefix: str, name: str) -> None:
+def test_any_base_topic_yields_valid_topics_and_ids(base: str, prefix: str, name: str) -> None:
     topics = Topics(base, prefix)
     device = topics.meter_id(name)
     assert re.fullmatch(r"[a-zA-Z0-9_-]+", device)

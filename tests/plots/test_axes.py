@@ -31,7 +31,7 @@ def test_marks_are_round_and_cover_the_values(
     assert marks(least, most, about=4) == expected
 
 
-def test_marks_have_the_decimals_that_tell_them_apart() -> None:
+def test_axis_labels_have_enough_decimals_to_differ() -> None:
     assert decimals_of([0, 5, 10]) == 0
     assert decimals_of([0, 0.2, 0.4]) == 1
     assert decimals_of([0, 0.00002]) == 5
@@ -61,7 +61,7 @@ def test_labels_of_periods_are_as_fine_as_there_is_room_for(
 
 
 @pytest.mark.parametrize("period", ["day", "month"])
-def test_each_label_stands_in_the_middle_of_its_own_period(period: Period) -> None:
+def test_each_label_is_centred_below_its_period(period: Period) -> None:
     axis = Periods((local(2026, 2, 1), local(2026, 12, 1)), period, CALENDAR)
     for label in axis.labels(200, ENGLISH):
         start = CALENDAR.local(axis.starts[int(label.at * axis.count)])
@@ -82,7 +82,7 @@ def test_a_day_that_has_25_hours_has_25_steps() -> None:
     assert axis.number(local(2026, 10, 26)) is None
 
 
-def test_labels_of_moments_stand_at_round_times() -> None:
+def test_labels_are_at_round_times() -> None:
     frame = Frame((local(2026, 11, 22, 9, 17), local(2026, 11, 22, 10, 17)), 100, WARSAW)
     found = frame.labels(70, ENGLISH)
     assert written(found)[:3] == ["09:30 Sun 22 Nov", "09:45", "10:00"]

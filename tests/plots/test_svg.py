@@ -156,7 +156,7 @@ def test_of_a_range_the_mean_and_both_ends_are_reported() -> None:
     assert data["steps"][4] == "Sun 22 Nov 2026, 01:00"
 
 
-def test_a_picture_of_nothing_says_so() -> None:
+def test_an_empty_plot_is_labelled_as_empty() -> None:
     picture = svg.draw(figure(powers(DAY, [])))
     assert texts(picture, "nothing") == ["Nothing is stored for this time"]
 

@@ -134,7 +134,7 @@ def test_an_hour_added_by_hand_stays_while_the_others_are_filled() -> None:
     assert sum(changes.values()) == sum(USED.values()) + 1.9
 
 
-def test_a_spike_that_somebody_took_out_stays_out() -> None:
+def test_a_removed_spike_is_not_filled_in_again() -> None:
     recorder = recorded(missed=(2, 3, 4))
     recorder.adjust(5, -2.75)
     plan = plan_counter(recorder.sorted, energy(USED), ALWAYS)

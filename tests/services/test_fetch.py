@@ -71,7 +71,7 @@ def test_only_what_is_asked_for_overrides_a_cool_down() -> None:
     assert [forced for _, _, forced in bench.transport.asked] == [False, True]
 
 
-def test_meters_that_nobody_serves_have_failed_and_the_others_have_not() -> None:
+def test_meters_of_an_unserved_queue_fail_and_the_others_do_not() -> None:
     bench = Bench(fakes.meter("m6", queue="moor"))
     found = bench.fetch.scheduled(["m6", "m0", "m0"], nothing)["meters"]
     assert list(found) == ["m6", "m0"]
@@ -101,7 +101,7 @@ def test_a_cancelled_poll_ends_and_takes_no_meters_from_the_next_one() -> None:
     assert list(bench.fetch.scheduled(["m1"], nothing)["meters"]) == ["m1"]
 
 
-def test_a_trial_gives_the_reading_and_keeps_nothing() -> None:
+def test_a_trial_returns_the_reading_and_stores_nothing() -> None:
     bench = Bench()
     found = bench.fetch.trial("m0")
     assert (found["name"], found["reading"]["voltage_a"]) == ("m0", 236.0)
@@ -110,7 +110,7 @@ def test_a_trial_gives_the_reading_and_keeps_nothing() -> None:
     assert [forced for _, _, forced in bench.transport.asked] == [True]
 
 
-def test_a_trial_of_a_meter_that_gives_none_raises_its_error() -> None:
+def test_a_trial_of_a_failing_meter_raises_its_error() -> None:
     bench = Bench()
     bench.transport.scripts["m0"] = MeterUnreachableError("no_data", "it said nothing")
     with pytest.raises(MeterUnreachableError, match="it said nothing"):
@@ -131,7 +131,7 @@ def test_a_trial_that_its_worker_does_not_answer_is_made_here() -> None:
     assert bench.fetch.trial("m1")["reading"]["voltage_a"] == 236.0
 
 
-def test_a_trial_of_a_meter_that_nobody_serves_says_so() -> None:
+def test_a_trial_of_a_meter_on_an_unserved_queue_is_an_error() -> None:
     with pytest.raises(MeterUnreachableError, match="no worker serves queue moor"):
         Bench(fakes.meter("m6", queue="moor")).fetch.trial("m6")
 

@@ -25,7 +25,7 @@ class Statistics:
         return {}
 
 
-def test_statistics_are_worked_up_once_in_a_while_however_often_somebody_looks() -> None:
+def test_statistics_are_updated_at_a_limited_rate_however_often_they_are_read() -> None:
     now, statistics = NOON, Statistics()
     fresh = FreshStatistics(statistics, lambda: now)
     fresh.ensure(["main"])

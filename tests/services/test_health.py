@@ -145,7 +145,7 @@ def test_a_description_survives_its_way() -> None:
     assert not process.silent_for(90).alive
 
 
-def test_a_meter_that_nobody_reads_any_more_is_offline() -> None:
+def test_a_meter_that_is_no_longer_read_is_offline() -> None:
     schedules = {"fetch": Schedule(name="fetch", every=60)}
     statuses = {"m": MeterStatus(0, None, START)}
 

@@ -62,7 +62,7 @@ def test_a_meter_that_does_not_answer_is_not_added(bench: Bench) -> None:
     assert ask(bench, "meter/add", **NEW, address="10.0.0.66", test=False)["status"] == "ok"
 
 
-def test_the_log_knows_no_key(bench: Bench) -> None:
+def test_no_key_is_recorded_in_the_log(bench: Bench) -> None:
     ask(bench, "meter/try", **NEW)
     ask(bench, "meter/add", **NEW)
     ask(bench, "meter/set", name="barn", local_key="fedcba9876543210")
@@ -162,7 +162,7 @@ def test_an_exchanged_device_keeps_the_place_and_nothing_of_the_old_one(bench: B
     assert refusal(bench, "meter/exchange", name="barn", local_key="f" * 16)[0] == "invalid_payload"
 
 
-def test_whose_the_counter_is_after_an_exchange_is_noted_if_somebody_says_so(bench: Bench) -> None:
+def test_the_answer_about_the_counter_after_an_exchange_is_stored(bench: Bench) -> None:
     ask(bench, "meter/add", **NEW)
     device = {"name": "barn", "device_id": "bf99", "local_key": KEY}
     assert ask(bench, "meter/exchange", **device)["status"] == "ok"
@@ -224,7 +224,7 @@ def test_the_source_of_a_counter_is_called_as_it_is_stored() -> None:
     assert source_of("bf01", invert=("a",)) == "5b431d3dc942e6a3"
 
 
-def test_what_somebody_else_changes_in_the_same_instant_stays(bench: Bench) -> None:
+def test_a_concurrent_change_is_kept(bench: Bench) -> None:
     ask(bench, "meter/add", **NEW, label="Barn")
 
     def moved() -> None:
@@ -240,7 +240,7 @@ def test_what_somebody_else_changes_in_the_same_instant_stays(bench: Bench) -> N
     assert (table["label"], table["area"], table["device_id"]) == ("Stable", "Meadow", "bf99")
 
 
-def test_a_name_that_somebody_else_took_while_the_device_was_read_is_refused(bench: Bench) -> None:
+def test_a_name_taken_while_the_device_was_read_is_refused(bench: Bench) -> None:
     taken = {"name": "barn", "device_id": "bf88", "local_key": KEY}
 
     def add() -> None:

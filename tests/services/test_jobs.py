@@ -131,7 +131,7 @@ def test_lost_work_is_given_up_and_what_runs_is_not() -> None:
     assert bench.log.records[long].answer is not None
 
 
-def test_without_redis_nobody_knows_what_was_lost() -> None:
+def test_without_redis_no_job_is_declared_lost() -> None:
     bench = Bench(from_file())
     task_id = bench.ask("fetch")["data"]["task_id"]
     bench.held.reachable = False
@@ -153,7 +153,7 @@ def test_old_commands_are_forgotten() -> None:
     assert bench.log.records == {}
 
 
-def test_by_a_wrong_clock_no_command_is_old() -> None:
+def test_no_command_expires_by_a_wrong_clock() -> None:
     bench, right = Bench(from_file()), [False]
     jobs = Jobs(bench.log, bench.sender, bench.held, bench.clock, is_right=lambda _: right[0])
     bench.ok("schedule/set", name="fetch", every=5)
@@ -177,7 +177,7 @@ class Seconds:
         return self.now
 
 
-def test_who_waits_learns_that_no_worker_took_it() -> None:
+def test_a_waiting_caller_learns_that_no_worker_took_the_job() -> None:
     bench, seconds = Bench(from_file()), Seconds()
     search = Search(bench.held, "id", seconds)
     seconds.now = EXPIRES_S + DOUBT.total_seconds()
@@ -187,7 +187,7 @@ def test_who_waits_learns_that_no_worker_took_it() -> None:
         search.ask()
 
 
-def test_who_waits_does_so_while_it_is_held_and_learns_that_its_worker_is_gone() -> None:
+def test_a_waiting_caller_learns_that_the_worker_of_its_job_is_gone() -> None:
     bench, seconds = Bench(from_file()), Seconds()
     search = Search(bench.held, "id", seconds)
     bench.held.tasks["id"] = HeldTask("here", None)

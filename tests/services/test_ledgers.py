@@ -81,7 +81,7 @@ def test_counters_are_held_back_until_the_database_was_asked_once(
     assert len([one for one in caplog.records if one.levelname == "WARNING"]) == 2
 
 
-def test_what_is_forgotten_of_a_meter_is_looked_up_again(store: ReadingStore) -> None:
+def test_a_forgotten_ledger_is_loaded_again(store: ReadingStore) -> None:
     process = Process(store)
     process.reads(1000, at=0)
     assert process.ledgers.unknown(["main"]) == set()

@@ -109,7 +109,7 @@ def turns(count: int, *workers: Worker) -> None:
             assert not [name for name, times in held.items() if times > 1]
 
 
-def test_alone_a_worker_has_all_and_asks_nobody(redis: Redis) -> None:
+def test_a_single_worker_owns_all_meters(redis: Redis) -> None:
     worker = Worker(redis, "a", HOUSE)
     assert worker.lines.run_once() == lines.ALONE_TURN_S
     assert len(worker.held) == 300
@@ -139,7 +139,7 @@ def test_owners_stay_the_same(redis: Redis) -> None:
     assert [worker.held for worker in workers] == before
 
 
-def test_the_meters_of_one_that_has_disappeared_are_taken_over(redis: Redis) -> None:
+def test_meters_of_a_vanished_worker_are_taken_over(redis: Redis) -> None:
     workers = [Worker(redis, name, HOUSE) for name in "abc"]
     turns(60, *workers)
     gone = workers.pop()
@@ -148,7 +148,7 @@ def test_the_meters_of_one_that_has_disappeared_are_taken_over(redis: Redis) -> 
     assert sum(len(worker.held) for worker in workers) == 300
 
 
-def test_one_that_ends_leaves_its_meters_at_once(redis: Redis) -> None:
+def test_a_worker_that_ends_releases_its_meters_at_once(redis: Redis) -> None:
     one, other = (Worker(redis, name, HOUSE) for name in "ab")
     turns(60, one, other)
     other.lines.leave()
@@ -182,7 +182,7 @@ def test_after_a_flush_everyone_keeps_what_it_holds(redis: Redis) -> None:
     assert [worker.held for worker in workers] == before
 
 
-def test_other_workers_know_whom_to_ask(redis: Redis) -> None:
+def test_other_workers_know_the_owner_of_a_meter(redis: Redis) -> None:
     one, other = (Worker(redis, name, HOUSE) for name in "ab")
     turns(60, one, other)
     for house_meter in HOUSE:
@@ -204,7 +204,7 @@ def test_meters_without_held_lines_have_an_owner_too(redis: Redis) -> None:
     assert [worker.lines.is_mine(one) for one in house] == [True, True, True, False]
 
 
-def test_of_two_meters_each_of_two_workers_gets_one(redis: Redis) -> None:
+def test_two_workers_share_two_meters(redis: Redis) -> None:
     house = HOUSE[:2]
     workers = [Worker(redis, "a", house)]
     turns(1, *workers)

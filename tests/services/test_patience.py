@@ -149,7 +149,7 @@ def test_when_it_is_back_all_is_stored_once_and_nothing_else_has_to_come(store: 
     assert saver.save([sample("main", 3)], {}) is None
 
 
-def test_who_has_readings_finds_out_that_it_is_back_where_nothing_else_tries(
+def test_a_new_reading_tries_the_database_again(
     store: HungStore,
 ) -> None:
     uptime_s = [1000.0]

@@ -14,7 +14,7 @@ from esquirell.domain.reading import Ledger
 from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, question_of
 
 
-def test_the_meters_are_read_side_by_side_and_a_dead_one_delays_no_other() -> None:
+def test_meters_are_read_in_parallel_and_an_unreachable_one_delays_no_other() -> None:
     bench = Bench(live={"101": 2301})
     bench.transport.scripts["dead"] = bench.transport.hang
     got: dict[str, object] = {}
@@ -132,7 +132,7 @@ class NotWantedError(Exception):
     """What ends the work in this test."""
 
 
-def test_a_poll_ends_soon_when_nobody_wants_it_any_more() -> None:
+def test_a_cancelled_poll_ends_soon() -> None:
     bench = Bench(live={"101": 2301})
     bench.transport.scripts["dead"] = bench.transport.hang
 

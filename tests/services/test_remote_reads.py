@@ -93,7 +93,7 @@ def test_without_redis_all_are_read_here(post: Post) -> None:
     assert sorted(here) == [f"m{number}" for number in range(9)]
 
 
-def test_when_redis_goes_in_the_middle_the_rest_is_read_here(post: Post) -> None:
+def test_meters_are_read_here_when_redis_fails_halfway(post: Post) -> None:
     remote = reads(post)
     split = remote.split(meters(9))
     batches = remote.dispatch(split, "scheduled")
@@ -149,13 +149,13 @@ def test_another_worker_stands_by_while_meters_are_read(post: Post) -> None:
     assert remote.reading() == []
 
 
-def test_who_stands_by_reads_nothing_of_what_was_read(post: Post) -> None:
+def test_a_standby_worker_does_not_read_meters_twice(post: Post) -> None:
     post.sent["ticket"] = ("a", "", [])
     read = reads(post).guard("ticket", meters(2), lambda _: pytest.fail(NEVER))
     assert read == {}
 
 
-def test_who_stands_by_reads_what_a_worker_that_was_killed_did_not(
+def test_a_standby_worker_reads_the_meters_of_a_killed_one(
     post: Post,
 ) -> None:
     post.sent["ticket"] = ("a", "", [])
@@ -164,13 +164,13 @@ def test_who_stands_by_reads_what_a_worker_that_was_killed_did_not(
     assert list(read) == ["m0", "m1"]
 
 
-def test_without_redis_nobody_stands_by(post: Post) -> None:
+def test_without_redis_no_worker_stands_by(post: Post) -> None:
     post.away = True
     with reads(post).guarded(meters(2), "scheduled"):
         assert post.sent == {}
 
 
-def test_a_cancelled_poll_waits_for_nobody(post: Post) -> None:
+def test_a_cancelled_poll_waits_for_no_other_worker(post: Post) -> None:
     def cancelled() -> None:
         raise KeyboardInterrupt
 
@@ -229,7 +229,7 @@ def test_what_was_just_sent_is_left_to_the_worker_that_it_went_to(post: Post) ->
     assert (again, len(answered), failed) == ([], 6, set())
 
 
-def test_what_was_begun_and_not_answered_in_time_has_failed(post: Post) -> None:
+def test_an_unanswered_batch_fails_in_time(post: Post) -> None:
     post.hanging.add("b")
     began = post.uptime_s
     _, again, answered, failed, _ = read(reads(post), meters(9))

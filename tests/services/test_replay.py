@@ -91,7 +91,7 @@ def test_a_turn_takes_few_and_waits_for_those_before(house: House, replay: Repla
     assert len(house.heard) == BATCH
 
 
-def test_a_broker_that_goes_away_again_is_told_the_rest_later(house: House, replay: Replay) -> None:
+def test_a_broker_that_disconnects_again_gets_the_rest_later(house: House, replay: Replay) -> None:
     lose(house, replay, timedelta(minutes=5))
     replay.run_once()
     house.connected = False

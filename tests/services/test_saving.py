@@ -54,7 +54,7 @@ def test_what_an_earlier_process_could_not_store_is_stored(
     assert spool.count() == 0
 
 
-def test_a_database_that_goes_away_in_the_middle_costs_nothing(
+def test_a_database_that_fails_halfway_loses_no_reading(
     saver: Saver, store: ReadingStore, spool: Spool
 ) -> None:
     spool.add([sample("main", second) for second in range(2 * BATCH)])
@@ -190,7 +190,7 @@ def test_the_outage_is_reported_once(
     assert warnings == ["readings wait for the database: the database is unreachable"]
 
 
-def test_one_who_tries_a_locked_database_holds_nobody_up(
+def test_a_thread_that_waits_for_a_locked_database_delays_no_other(
     saver: Saver, store: ReadingStore, spool: Spool
 ) -> None:
     store.away = True

@@ -174,7 +174,7 @@ def test_a_database_that_hangs_is_not_waited_for_by_each_run() -> None:
     assert bench.store.writes == 2
 
 
-def test_what_runs_is_what_is_enabled_and_makes_sense() -> None:
+def test_only_enabled_and_valid_schedules_run() -> None:
     stored = [
         user("fetch", {"every": 60}),
         user("off", {"every": 60}, enabled=False),

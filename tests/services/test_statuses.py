@@ -35,13 +35,13 @@ def failing(since: datetime | None) -> MeterStatus:
         (failing(None), failing(NOON), failing(NOON)),
     ],
 )
-def test_who_saw_it_answer_last_knows_best(
+def test_the_latest_answer_decides_the_status(
     stored: MeterStatus, known: MeterStatus, shown: MeterStatus
 ) -> None:
     assert latest({"main": stored}, {"main": known}) == {"main": shown}
 
 
-def test_each_meter_that_anybody_knows_is_there() -> None:
+def test_every_known_meter_has_a_status() -> None:
     both = {"main": ok(NOON), "garage": ok(LATER)}
     assert latest({"main": ok(NOON)}, {"garage": ok(LATER)}) == both
 

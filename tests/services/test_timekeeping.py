@@ -70,7 +70,7 @@ def test_a_clock_close_to_the_newest_reading_is_believed(now: datetime) -> None:
         NEWEST + 3650 * DAY,
     ],
 )
-def test_another_is_doubted_until_something_speaks_for_it(now: datetime) -> None:
+def test_a_different_clock_is_doubted_until_confirmed(now: datetime) -> None:
     computer = Computer(now)
     assert not computer.trusts()
     assert computer.timekeeper.doubts

@@ -97,7 +97,7 @@ def test_what_a_power_cut_leaves_holds_up_no_other(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_one_that_can_t_be_read_holds_up_no_other(folder: ConfigurationFolder) -> None:
+def test_an_unreadable_file_affects_no_other_meter(folder: ConfigurationFolder) -> None:
     folder.put("data/meters/barn.toml", BARN, 0o000)
     folder.put("data/meters/shed.toml", SHED)
     settings = folder.load("")
@@ -105,7 +105,7 @@ def test_one_that_can_t_be_read_holds_up_no_other(folder: ConfigurationFolder) -
     assert "can't be read by this user" in settings.left_out["barn"]
 
 
-def test_of_two_files_for_one_device_the_first_counts(folder: ConfigurationFolder) -> None:
+def test_the_first_of_two_files_for_one_device_counts(folder: ConfigurationFolder) -> None:
     folder.put("data/meters/barn.toml", BARN)
     folder.put("data/meters/shed.toml", BARN)
     settings = folder.load("")
@@ -113,7 +113,7 @@ def test_of_two_files_for_one_device_the_first_counts(folder: ConfigurationFolde
     assert "device_id is that of barn" in settings.left_out["shed"]
 
 
-def test_an_error_of_the_configuration_itself_is_none_of_a_damaged_meter(
+def test_an_error_of_the_configuration_is_not_blamed_on_a_damaged_meter(
     folder: ConfigurationFolder,
 ) -> None:
     folder.put("data/meters/barn.toml", "device_id =")
@@ -203,7 +203,7 @@ def test_a_damaged_one_is_no_obstacle_to_others_and_can_be_replaced(
     assert folder.load(METER).left_out == {}
 
 
-def test_of_two_who_change_the_files_one_waits(files: MeterFiles) -> None:
+def test_the_second_of_two_writers_waits(files: MeterFiles) -> None:
     order = []
 
     def second() -> None:
@@ -219,7 +219,7 @@ def test_of_two_who_change_the_files_one_waits(files: MeterFiles) -> None:
     assert order == ["first", "second"]
 
 
-def test_whoever_waits_too_long_for_the_files_is_told(files: MeterFiles) -> None:
+def test_waiting_too_long_for_the_files_is_an_error(files: MeterFiles) -> None:
     impatient = MeterFiles(StateDirectory(files.file("barn").parents[1]), patience_s=0)
     with (
         files.alone(),

@@ -251,7 +251,7 @@ def test_a_list_that_describes_nothing_says_how_to_go_on(folder: ConfigurationFo
     assert found.left_out == (("Plug", "the list does not describe its product or datapoints"),)
 
 
-def test_of_two_entries_with_one_id_the_later_counts(folder: ConfigurationFolder) -> None:
+def test_the_later_of_two_entries_with_one_id_counts(folder: ConfigurationFolder) -> None:
     found = take(folder, device(name="Old", key="0" * 16), device())
     assert only(found).label == "Garage"
     assert found.left_out == (("Old", "a later entry has the same id"),)

@@ -75,7 +75,7 @@ def test_the_configuration_of_the_contract_is_understood(folder: ConfigurationFo
     assert settings.warnings == ()
 
 
-def test_an_empty_file_gives_the_defaults(folder: ConfigurationFolder) -> None:
+def test_an_empty_file_means_the_defaults(folder: ConfigurationFolder) -> None:
     settings = folder.load("")
     plain = Settings(timezone="Europe/Warsaw", state_dir=folder.path / "data")
     assert settings == plain.model_copy(
@@ -244,7 +244,7 @@ def test_a_byte_order_mark_does_no_harm(folder: ConfigurationFolder) -> None:
     assert folder.load("\ufefftimezone = 'Asia/Tokyo'\n").timezone == "Asia/Tokyo"
 
 
-def test_state_lies_beside_the_file_or_where_it_says_or_where_systemd_says(
+def test_state_is_beside_the_file_or_in_state_dir_or_where_systemd_says(
     folder: ConfigurationFolder,
 ) -> None:
     said = "state_dir = 'state'\n"
@@ -262,7 +262,7 @@ def test_state_is_not_made_while_loading(folder: ConfigurationFolder) -> None:
     assert list(folder.path.iterdir()) == [folder.file]
 
 
-def test_an_sqlite_file_may_lie_anywhere(folder: ConfigurationFolder) -> None:
+def test_an_sqlite_file_may_be_anywhere(folder: ConfigurationFolder) -> None:
     settings = folder.load("[database]\nurl = 'sqlite:////srv/meters.db'\n")
     assert settings.database_url == "sqlite:////srv/meters.db"
 
@@ -343,7 +343,7 @@ def test_loading_takes_no_time(folder: ConfigurationFolder) -> None:
     assert time.process_time() - start < 1
 
 
-def test_commands_that_look_elsewhere_than_the_service_say_so(
+def test_commands_warn_about_a_state_directory_that_differs_from_the_service(
     folder: ConfigurationFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not folder.load(METER).warnings

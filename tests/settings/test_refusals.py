@@ -339,14 +339,14 @@ def complaint(attempt: Callable[[], Settings]) -> str:
 
 
 @given(CONFIGURATIONS)
-def test_no_configuration_whatever_gives_another_error(data: dict[str, object]) -> None:
+def test_any_configuration_is_valid_or_a_clear_error(data: dict[str, object]) -> None:
     file = ConfigFile(Path("/nowhere/esquirell.toml"), data, exposed=True)
     said = complaint(lambda: complete(LoadState(file, [], {"TZ": "UTC"})))
     assert not said or said.startswith("/nowhere/esquirell.toml: ")
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-def test_no_file_whatever_gives_another_error(
+def test_any_file_is_valid_or_a_clear_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
     file = tmp_path_factory.getbasetemp() / "any.toml"
@@ -356,7 +356,7 @@ def test_no_file_whatever_gives_another_error(
 
 
 @given(st.sampled_from(sorted(SECTIONS | LISTS)), st.text(st.characters(codec="utf-8")))
-def test_no_variable_whatever_gives_another_error(name: str, text: str) -> None:
+def test_any_variable_is_valid_or_a_clear_error(name: str, text: str) -> None:
     variable = f"ESQUIRELL_{name.upper()}"
     with pytest.raises(ConfigError, match=f"^{variable} must be "):
         environment.read({variable: f"{text}?"})

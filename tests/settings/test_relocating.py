@@ -27,7 +27,7 @@ def test_comments_stay_and_secrets_go(folder: ConfigurationFolder) -> None:
     assert found.secrets == {"meters__main__local_key": KEY}
 
 
-def test_secrets_come_from_wherever_they_lie(folder: ConfigurationFolder) -> None:
+def test_secrets_are_copied_from_any_file(folder: ConfigurationFolder) -> None:
     folder.put("mqtt", "one\n")
     folder.put("credentials/redis__password", "two\n")
     found = moved(

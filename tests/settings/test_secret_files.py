@@ -65,7 +65,7 @@ def test_meters_have_credentials_by_their_name(folder: ConfigurationFolder) -> N
     assert settings.meters[0].local_key.get_secret_value() == KEY
 
 
-def test_credentials_may_lie_beside_the_configuration(folder: ConfigurationFolder) -> None:
+def test_credentials_may_be_beside_the_configuration(folder: ConfigurationFolder) -> None:
     folder.put("credentials/meters__main__local_key", f"{KEY}\n")
     settings = folder.load(METER.replace(f'local_key = "{KEY}"', ""))
     assert settings.meters[0].local_key.get_secret_value() == KEY
@@ -153,7 +153,7 @@ def test_a_folder_is_no_secret(folder: ConfigurationFolder) -> None:
     )
 
 
-def test_a_pipe_is_no_secret_as_nobody_may_ever_write_into_it(folder: ConfigurationFolder) -> None:
+def test_a_pipe_is_refused_as_a_secret_file(folder: ConfigurationFolder) -> None:
     os.mkfifo(folder.path / "pw")
     sentence = folder.refusal(FILE)
     assert sentence == "esquirell.toml: mqtt: password_file names pw, which is not a plain file"
@@ -222,7 +222,7 @@ def test_secrets_that_others_can_read_are_a_warning(folder: ConfigurationFolder,
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_a_file_that_root_gives_to_the_group_of_a_service_is_closed(
+def test_a_file_readable_by_the_group_of_a_service_counts_as_private(
     folder: ConfigurationFolder,
 ) -> None:
     assert folder.load(METER, 0o640).warnings
@@ -264,7 +264,7 @@ def test_the_password_of_a_variables_url_wins_over_the_files(folder: Configurati
     assert settings.redis.password.get_secret_value() == "variable"
 
 
-def test_the_password_of_a_url_may_stand_alone(folder: ConfigurationFolder) -> None:
+def test_the_password_of_a_url_may_be_a_setting_of_its_own(folder: ConfigurationFolder) -> None:
     folder.put("db-password", "p@ss/word:#1")
     settings = folder.load(
         "[database]\nurl = 'postgresql+psycopg://me@db/meters'\npassword_file = 'db-password'\n"

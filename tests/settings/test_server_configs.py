@@ -76,7 +76,7 @@ def connect(broker: Mosquitto, username: str | None, password: str | None) -> st
     return reasons[0]
 
 
-def test_mosquitto_lets_in_who_has_a_password_over_mqtt_5(shipped_mosquitto: Mosquitto) -> None:
+def test_mosquitto_accepts_a_password_over_mqtt_5(shipped_mosquitto: Mosquitto) -> None:
     assert connect(shipped_mosquitto, "esquirell", "p@ss $#=") == "Success"
     assert connect(shipped_mosquitto, "esquirell", "wrong") == "Not authorized"
     assert connect(shipped_mosquitto, None, None) == "Not authorized"

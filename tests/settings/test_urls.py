@@ -74,7 +74,7 @@ def test_a_socket_is_written_as_redis_py_reads_it() -> None:
     assert urls.for_redis("redis://localhost/0") == "redis://localhost/0"
 
 
-def test_a_url_of_sentinels_tells_who_they_are_and_whom_they_watch() -> None:
+def test_a_url_of_sentinels_names_them_and_their_master() -> None:
     url = "redis+sentinel://me@10.0.0.1:26000,pi,[fd00::3]:26380/house/2"
     hosts = (("10.0.0.1", 26000), ("pi", 26379), ("fd00::3", 26380))
     assert urls.sentinels(url) == (hosts, "house", "redis://me@/2")

@@ -54,7 +54,7 @@ def test_any_secret_survives_in_toml(
     assert settings.meters[0].local_key.get_secret_value() == key
 
 
-def test_secrets_stand_in_files_of_their_own(tmp_path: Path) -> None:
+def test_secrets_are_written_to_files_of_their_own(tmp_path: Path) -> None:
     mqtt = MqttSettings(username="u", password=SecretStr("geheim"))
     files = compose(Answers("UTC", mqtt, (meter(),)), tmp_path / "esquirell.toml")
     assert list(files) == [

@@ -20,7 +20,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return {"web-key": secret, "meters/main.toml": secret}
 
 
-def test_it_holds_the_files_and_says_so(tmp_path: Path, files: dict[str, Path]) -> None:
+def test_an_archive_lists_its_files(tmp_path: Path, files: dict[str, Path]) -> None:
     target = tmp_path / "all.tar.gz"
     write(target, {"database": "SQLite"}, files)
     assert stat.S_IMODE(target.stat().st_mode) == 0o600

@@ -72,7 +72,7 @@ def test_readings_go_and_come_back_and_statistics_follow(
     assert archive.state() == before
 
 
-def test_energy_that_nobody_saw_any_more_is_spread(archive: Archive) -> None:
+def test_energy_of_removed_readings_is_spread(archive: Archive) -> None:
     archive.remove(60, 120)
     archive.rollup()
     assert archive.energy() == pytest.approx(1.79)

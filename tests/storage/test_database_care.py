@@ -124,7 +124,7 @@ def test_a_backup_overwrites_nothing(sqlite: Database, tmp_path: Path) -> None:
     assert target.read_text() == "precious"
 
 
-def test_a_backup_into_nowhere_says_so(sqlite: Database, tmp_path: Path) -> None:
+def test_a_backup_into_a_missing_folder_is_an_error(sqlite: Database, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"copy.db can't be written: No such file or directory"):
         backup(sqlite, tmp_path / "nowhere" / "copy.db")
 

@@ -262,7 +262,7 @@ def test_all_connections_busy_is_unavailable(sqlite: Database) -> None:
     busy.close()
 
 
-def test_a_server_that_is_away_is_unavailable_and_no_password_is_reported() -> None:
+def test_an_unreachable_server_is_unavailable_and_no_password_is_shown() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
@@ -285,7 +285,7 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
             Readings(Database(url)).statuses()
 
 
-def test_a_wrong_password_is_unavailable_and_not_told(postgres: PostgresServer) -> None:
+def test_a_wrong_password_is_unavailable_and_not_shown(postgres: PostgresServer) -> None:
     url = postgres.url("postgres").replace(QUOTED_PASSWORD, "wrong-secret")
     with pytest.raises(UnavailableError, match="password authentication failed") as caught:
         Readings(Database(url)).statuses()

@@ -30,7 +30,7 @@ def test_the_row_that_holds_at_the_beginning_is_among_them(database: Database) -
     assert prices.rows("span", NOON - HOUR, NOON) == []
 
 
-def test_an_end_gives_way_to_a_row_that_begins_there(database: Database) -> None:
+def test_an_end_is_replaced_by_a_price_that_begins_there(database: Database) -> None:
     prices = Prices(database)
     tomorrow = [row(2, "3"), row(3, "4")]
     prices.put("days", tomorrow, NOON + 4 * HOUR)

@@ -116,7 +116,9 @@ def test_an_empty_file_in_its_place_is_not_filled(sqlite: Database, repair: Data
     assert sqlite.file.stat().st_size == 0
 
 
-def test_a_start_mends_what_is_no_database(sqlite: Database, repair: DatabaseRepair) -> None:
+def test_a_damaged_database_is_replaced_at_the_start(
+    sqlite: Database, repair: DatabaseRepair
+) -> None:
     assert sqlite.file
     sqlite.close()
     sqlite.file.write_bytes(bytes(8192))
@@ -235,7 +237,7 @@ def test_a_backup_from_the_future_costs_no_other(sqlite: Database, tmp_path: Pat
     ]
 
 
-def test_by_a_clock_that_is_doubted_no_backup_is_old(sqlite: Database, tmp_path: Path) -> None:
+def test_no_backup_is_removed_by_a_doubted_clock(sqlite: Database, tmp_path: Path) -> None:
     moments = iter(datetime(year, 11, 1, tzinfo=UTC) for year in (2026, 2027, 2028, 1970))
     current = [next(moments)]
     made = Backups(sqlite, tmp_path / "backups", 3, lambda: current[0], lambda now: now.year > 1970)

@@ -16,7 +16,7 @@ from esquirell.storage.readings import Readings
 from esquirell.storage.sqlite import WriteQueue
 
 
-def test_nobody_overtakes() -> None:
+def test_writers_are_served_in_order() -> None:
     queue, order = WriteQueue(), list[int]()
     assert queue.take(0)
     began = threading.Semaphore(0)
@@ -37,7 +37,7 @@ def test_nobody_overtakes() -> None:
     assert queue.take(0)
 
 
-def test_a_turn_that_comes_too_late_is_left_to_the_next() -> None:
+def test_a_late_turn_passes_to_the_next_writer() -> None:
     queue = WriteQueue()
     assert queue.take(0)
     assert not queue.take(0.01)
@@ -96,7 +96,7 @@ def test_a_reading_waits_for_one_change_and_not_for_all(sqlite: Database) -> Non
             stop.set()
 
 
-def test_a_writer_that_waits_in_vain_says_so(sqlite: Database) -> None:
+def test_waiting_too_long_to_write_is_an_error(sqlite: Database) -> None:
     hasty = Database(str(sqlite.url), patience_s=0.05)
     with hasty.write(), ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(Readings(hasty).add, [sample("main")], {})

@@ -115,7 +115,7 @@ def readings(machine: Machine) -> int:
     return len(json.loads(machine.run("cd /; esquirell readings main --since 1h --json")))
 
 
-def test_an_ordinary_user_is_told_the_command_for_root(machine: Machine) -> None:
+def test_an_ordinary_user_is_shown_the_command_for_root(machine: Machine) -> None:
     said = machine.fails(f"su pi -c '{PROGRAM} systemd install'")
     assert f"sudo {PROGRAM} systemd install" in said
 

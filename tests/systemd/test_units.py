@@ -37,7 +37,7 @@ def sandbox(unit: str) -> str:
     return text[begin:].partition("\n[Install]")[0].strip()
 
 
-def test_the_program_knows_all_units() -> None:
+def test_all_units_are_known_to_the_program() -> None:
     there = {path.name for path in SHIPPED.glob("esquirell*.*")}
     assert there == set(UNITS)
 
@@ -94,7 +94,7 @@ def test_memory_is_for_a_machine_with_a_gigabyte(unit: str) -> None:
 
 
 @pytest.mark.parametrize("unit", SERVICES)
-def test_comments_stand_on_lines_of_their_own(unit: str) -> None:
+def test_comments_are_on_lines_of_their_own(unit: str) -> None:
     # systemd takes a # behind a value for a part of it.
     assert not re.search(r"^[A-Za-z]+=.*[ \t]#", (SHIPPED / unit).read_text(), re.MULTILINE)
 

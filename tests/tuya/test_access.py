@@ -72,7 +72,7 @@ def test_the_last_protocol_that_was_found_is_noted(
 
 
 @pytest.mark.parametrize("note", ["3.6", "2.9", "-", "", "3.4 3.5"])
-def test_a_note_that_names_no_protocol_is_none(tmp_path: Path, note: str) -> None:
+def test_a_stored_note_without_a_protocol_is_ignored(tmp_path: Path, note: str) -> None:
     first = DeviceLock(tmp_path, DEVICE)
     assert first.acquire()
     first.release()
@@ -86,7 +86,7 @@ def test_a_note_that_names_no_protocol_is_none(tmp_path: Path, note: str) -> Non
     assert second.gap_left(10.0) == (10.0 if note else 0.0)
 
 
-def test_a_folder_that_is_gone_keeps_nobody_from_reading(tmp_path: Path) -> None:
+def test_a_missing_folder_does_not_prevent_reading(tmp_path: Path) -> None:
     lock = DeviceLock(tmp_path / "gone", DEVICE)
     assert lock.acquire()
     lock.release()

@@ -252,7 +252,7 @@ def test_a_device_that_resets_the_line_has_ended_it_by_an_error(loop: Loop) -> N
         assert isinstance(error, ConnectionResetError)
 
 
-def test_a_port_on_which_nobody_listens_is_an_error_and_no_end(loop: Loop) -> None:
+def test_a_closed_port_is_an_error_and_does_not_end_the_loop(loop: Loop) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         address = unused.getsockname()
     one = Talk(loop)
@@ -272,7 +272,7 @@ def test_an_address_that_can_not_be_connected_to_is_an_error_at_once(loop: Loop)
     assert not one.line.usable
 
 
-def test_a_line_that_is_closed_hears_nothing_more(loop: Loop) -> None:
+def test_a_closed_line_delivers_nothing_more(loop: Loop) -> None:
     with talk(loop) as (one, end):
         run(loop, one.line.close)
         run(loop, one.line.close)

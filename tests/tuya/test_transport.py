@@ -107,7 +107,7 @@ def test_each_meter_is_read_its_own_way() -> None:
     ("fault", "said"),
     [(AWAY, "the cloud is away"), (ValueError("secret"), "unexpected error: ValueError")],
 )
-def test_who_asks_the_cloud_always_gets_an_answer(
+def test_any_fault_of_the_cloud_becomes_an_error(
     fault: Exception, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     transport = TuyaTransport(Local(), Sky(fault))

@@ -60,7 +60,7 @@ def test_those_that_report_are_found_before_the_time_is_over(start: Start, tmp_p
         assert time.monotonic() - began < 30
 
 
-def test_a_meter_that_only_answers_is_listened_to_in_vain(start: Start, tmp_path: Path) -> None:
+def test_a_meter_that_does_not_report_is_detected(start: Start, tmp_path: Path) -> None:
     silent, reporting = start("silent", 0.0), start("main", 0.7)
     with Trial(tmp_path, tmp_path) as trial:
         for one in (silent, reporting):

@@ -197,7 +197,7 @@ def test_a_name_without_an_address_is_no_matter_of_power_and_network(
     assert remedy in str(failure.value)
 
 
-def test_a_meter_is_where_it_was_while_nobody_knows_its_name(
+def test_a_meter_keeps_its_address_while_no_name_server_answers(
     transport: LanReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As while the router restarts that answers for the names of the network."""

@@ -78,7 +78,7 @@ def test_threads_and_transports_read_a_device_one_after_the_other(
         assert device.answers == 12
 
 
-def test_who_waits_too_long_for_a_device_is_reported_that_it_is_busy(
+def test_waiting_too_long_for_a_device_reports_it_as_busy(
     make_transport: MakeTransport,
 ) -> None:
     holder = make_transport(limits=replace(QUICK, answer_s=10, total_s=20))
@@ -122,7 +122,7 @@ def test_a_busy_device_is_read_when_it_is_free_again(make_transport: MakeTranspo
 
 
 @pytest.mark.parametrize(("keep", "transports"), [(True, 1), (False, 1), (False, 2)])
-def test_contacts_with_a_device_lie_a_gap_apart(
+def test_connections_to_a_device_keep_a_minimum_gap(
     make_transport: MakeTransport, transports: int, *, keep: bool
 ) -> None:
     contacts: list[float] = []
@@ -244,7 +244,7 @@ def test_closing_breaks_off_waiting_for_the_gap(make_transport: MakeTransport) -
         break_off(make_transport(limits=replace(PATIENT, gap_s=300)), a_meter(device.port))
 
 
-def test_closing_breaks_off_all_who_wait_their_turn(make_transport: MakeTransport) -> None:
+def test_closing_ends_every_wait_for_a_device(make_transport: MakeTransport) -> None:
     transport = make_transport(limits=PATIENT)
     with FakeDevice(say_nothing) as device, ThreadPoolExecutor(3) as pool:
         meter = a_meter(device.port)
@@ -273,7 +273,7 @@ def _failure(transport: LanReader, meter: Meter, *, forced: bool = False) -> Met
     return failure.value
 
 
-def test_the_protocol_that_was_found_is_known_to_the_next_process(tmp_path: Path) -> None:
+def test_the_detected_protocol_is_stored_for_the_next_process(tmp_path: Path) -> None:
     first, second = DeviceLock(tmp_path, "id"), DeviceLock(tmp_path, "id")
     assert first.acquire()
     first.version = "3.4"

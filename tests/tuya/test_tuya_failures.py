@@ -71,7 +71,7 @@ def test_a_wrong_key_is_a_suspect_where_the_device_is_just_silent(hasty: LanRead
     assert "local_key" in str(failure)
 
 
-def test_a_refusal_that_only_another_key_opens_tells_a_wrong_key(hasty: LanReader) -> None:
+def test_a_refusal_encrypted_with_another_key_means_a_wrong_key(hasty: LanReader) -> None:
     def refuse(session: MockSession, request: MockRequest, _: bytes | None) -> bytes | None:
         return frame(session, request.cmd, b"json obj data unvalid")
 
@@ -185,7 +185,7 @@ def test_a_device_that_worked_and_closes_the_connection_is_held_by_another(
 
 
 @pytest.mark.parametrize("version", ["3.4", "3.5"])
-def test_a_device_that_was_paired_again_tells_a_wrong_key(
+def test_a_device_that_was_paired_again_is_reported_as_a_wrong_key(
     transport: LanReader, version: ProtocolVersion
 ) -> None:
     def dps() -> dict[str, int]:
@@ -287,7 +287,7 @@ def test_a_key_that_cannot_be_one_is_not_repeated(transport: LanReader) -> None:
 
 @pytest.mark.parametrize("version", ["3.1", "3.3", "3.4", "3.5"])
 @pytest.mark.parametrize("key", [KEY, OTHER_KEY])
-def test_no_key_and_no_payload_is_ever_logged_or_told(
+def test_no_key_and_no_payload_is_logged_or_reported(
     hasty: LanReader, caplog: pytest.LogCaptureFixture, version: ProtocolVersion, key: str
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -248,7 +248,9 @@ class CountingFinder(Finder):
         raise not_found(meter, 1, 0, "")
 
 
-def test_after_a_search_in_vain_the_next_one_waits(addresses: Addresses, lock_dir: Path) -> None:
+def test_after_an_unsuccessful_search_the_next_one_waits(
+    addresses: Addresses, lock_dir: Path
+) -> None:
     finder = CountingFinder()
     follower = LanReader(lock_dir, finder=finder, addresses=addresses)
     searches = []

@@ -205,7 +205,7 @@ def test_meters_that_swap_their_addresses_are_each_found_again(
             device.stop()
 
 
-def test_of_two_devices_that_announce_one_id_the_one_with_the_key_is_read(
+def test_the_device_with_the_right_key_is_read_where_two_announce_one_id(
     seeker: tuple[LanReader, Ports],
 ) -> None:
     reader, ports = seeker

@@ -85,16 +85,14 @@ def test_the_age_of_the_oldest_value_is_known(holder: LanReader, ear: Ear) -> No
         assert holder.read(Question(meter)).oldest_s < 1
 
 
-def test_a_line_is_opened_though_nobody_asks(holder: LanReader, ear: Ear) -> None:
+def test_a_line_is_opened_without_a_poll(holder: LanReader, ear: Ear) -> None:
     with mock_device("3.4") as device:
         holder.hold([Question(a_meter(device.port, "3.4"))])
         eventually(lambda: ear.heard)
         assert ear.last == DPS
 
 
-def test_a_line_that_is_held_no_more_is_closed_though_nobody_asks(
-    holder: LanReader, ear: Ear
-) -> None:
+def test_a_released_line_is_closed_without_a_poll(holder: LanReader, ear: Ear) -> None:
     """`push = false`, or another worker has the meter now."""
     with mock_device("3.4") as device:
         holder.hold([Question(a_meter(device.port, "3.4"))])
@@ -172,7 +170,7 @@ def test_the_shipped_simulator_reports_what_changes(
     device.stop()
 
 
-def test_children_of_a_gateway_share_its_line_and_hear_what_is_theirs(
+def test_children_of_a_gateway_share_its_line_and_get_their_own_reports(
     holder: LanReader, ear: Ear
 ) -> None:
     def answer(session: MockSession, request: MockRequest, usual: bytes | None) -> bytes | None:

@@ -46,7 +46,7 @@ def reason(
     return found
 
 
-def test_one_that_has_another_address_is_told_where(ports: Ports, finder: Finder) -> None:
+def test_a_meter_at_another_address_is_reported_with_it(ports: Ports, finder: Finder) -> None:
     with Broadcaster(ports, DEVICE_ID, address=ELSEWHERE), Broadcaster(ports, "x", address=ADDRESS):
         found = reason(finder)
     assert found.code == "unreachable"

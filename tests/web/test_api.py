@@ -69,7 +69,7 @@ def test_a_token_is_shown_once_and_kept_as_a_hash(house: House, tokens: dict[str
     assert "a token 'reader' exists already" in again.sentence
 
 
-def test_a_removed_token_lets_nobody_in(house: House) -> None:
+def test_a_removed_token_is_refused(house: House) -> None:
     token = cli(house, "web", "token", "add", "short").out.strip()
     assert Program(house.port, token).read("/health").status == 200
     assert cli(house, "web", "token", "remove", "short").code == 0

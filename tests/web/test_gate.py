@@ -62,7 +62,7 @@ def test_ingress_is_for_the_supervisor_alone() -> None:
 @pytest.mark.parametrize(
     "path", ["//evil.example.com", '/a"><script>', "javascript:x", "/a b", "/../x"]
 )
-def test_ingress_takes_no_path_that_is_none(path: str) -> None:
+def test_ingress_refuses_an_invalid_path(path: str) -> None:
     with pytest.raises(HTTPError) as refused:
         IngressGate().admit(request("172.30.32.2", X_Ingress_Path=path))
     assert refused.value.status_code == 400

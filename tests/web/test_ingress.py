@@ -38,7 +38,7 @@ def test_every_page_is_open_and_every_link_stays_within(inside: Ingress, path: s
     assert "/logout" not in reply.text
 
 
-def test_home_assistant_may_show_it_in_a_frame_and_nobody_else(inside: Ingress) -> None:
+def test_only_home_assistant_may_embed_the_page(inside: Ingress) -> None:
     headers = inside.get("/").headers
     assert headers["X-Frame-Options"] == "SAMEORIGIN"
     assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
@@ -61,19 +61,19 @@ def test_the_figures_are_live(inside: Ingress) -> None:
 
 
 @pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.3"])
-def test_nobody_else_is_answered_there(app: App, source: str) -> None:
+def test_only_the_supervisor_is_answered_there(app: App, source: str) -> None:
     for path in ("/", "/api/v1/health", "/static/style.css", "/login"):
         assert Ingress(app.ingress_port, source=source).get(path).status == 403
 
 
-def test_the_supervisor_is_nobody_special_at_the_other_port(app: App) -> None:
+def test_the_supervisor_has_no_privilege_at_the_other_port(app: App) -> None:
     port = int(re.search(r"web.port = (\d+)", app.config.read_text())[1])  # type: ignore[index]
     reply = Ingress(port).get("/")
     assert reply.status == 302
     assert reply.headers["Location"] == "/login"
 
 
-def test_a_path_that_is_none_is_refused(inside: Ingress) -> None:
+def test_an_invalid_path_is_refused(inside: Ingress) -> None:
     for path in ("//evil.example.com", "/a b", "javascript:x"):
         reply = Browser.ask(inside, "GET", "/", headers={"X-Ingress-Path": path})
         assert reply.status == 400

@@ -44,7 +44,7 @@ def test_a_curve_of_each_ten_minutes_is_a_line_and_a_point_alone_a_dot() -> None
     assert sparkline([1.0, *[None] * 30, 2.0, 3.0]).startswith("M0.0 31.3h0M")
 
 
-def test_the_line_at_zero_lies_below_what_is_imported_and_above_what_is_exported() -> None:
+def test_the_zero_line_is_below_import_and_above_export() -> None:
     assert zero_line([100.0, 300.0]) == zero_line([]) == "M0 46.0H240"
     assert zero_line([-100.0, -300.0]) == "M0 2.0H240"
     assert zero_line([-100.0, None, 100.0]) == "M0 24.0H240"
@@ -67,7 +67,7 @@ def test_the_newest_reading_wins_and_makes_the_curve() -> None:
     assert Answer("ok").payload()["status"] == "ok"
 
 
-def test_a_reading_of_a_clock_that_was_ahead_gives_way_to_those_of_the_right_one() -> None:
+def test_a_reading_with_a_future_time_is_replaced_by_correct_ones() -> None:
     live, now = Live(), datetime.now(UTC)
     tomorrow = Reading("main", now + timedelta(days=1), {"active_power": 1.0})
     live.take_stored(tomorrow)
@@ -78,7 +78,7 @@ def test_a_reading_of_a_clock_that_was_ahead_gives_way_to_those_of_the_right_one
         assert live.readings()["main"].values == {"active_power": 2.0 + second}
 
 
-def test_a_stored_reading_of_a_clock_that_was_ahead_gives_way_once_it_is_deleted() -> None:
+def test_a_stored_reading_with_a_future_time_is_replaced_once_deleted() -> None:
     live, now = Live(), datetime.now(UTC)
     live.take_stored(Reading("main", now + timedelta(days=1), {"active_power": 1.0}))
     live.take_stored(Reading("main", now, {"active_power": 2.0}))
@@ -189,7 +189,7 @@ def test_a_list_of_meters_is_narrowed_and_sorted() -> None:
     assert areas_of(flats) == ["House A", "House B"]
 
 
-def test_the_sum_of_an_area_counts_what_lies_behind_a_meter_of_another_one() -> None:
+def test_the_sum_of_an_area_includes_meters_behind_one_of_another_area() -> None:
     main = snapshot("main", Today(9.0), area="Cellar")
     flats = [snapshot(f"flat-{n}", Today(float(n)), upstream="main", area="House") for n in (1, 2)]
     plug = snapshot("plug", Today(0.5), upstream="flat-1", area="House")

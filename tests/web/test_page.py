@@ -187,7 +187,7 @@ def test_a_wrong_schedule_is_refused_where_it_was_typed(
     assert f'value="{fields[fields["rule"]]}"' in form
 
 
-def test_of_two_who_change_a_schedule_the_second_is_told(house: House) -> None:
+def test_the_second_of_two_conflicting_changes_of_a_schedule_is_refused(house: House) -> None:
     browser = house.browser()
     change = {"command": "schedule/set", "place": "fetch", "name": "fetch", "rule": "every"}
     change |= {"unit": "1", "all_meters": "1"}
@@ -261,7 +261,7 @@ def test_of_two_saves_in_the_same_instant_one_is_refused(house: House) -> None:
     browser.post("/schedules", {"command": "schedule/reset", "place": "fetch", "name": "fetch"})
 
 
-def test_a_schedule_that_somebody_else_removed_is_said_to_be_gone(house: House) -> None:
+def test_a_schedule_removed_elsewhere_is_reported_as_gone(house: House) -> None:
     change = {"command": "schedule/set", "place": "gone", "name": "gone", "rule": "every"}
     change |= {"every": "5", "unit": "1", "seen": "12ab34cd"}
     reply = house.browser().post("/schedules", change)
@@ -269,7 +269,7 @@ def test_a_schedule_that_somebody_else_removed_is_said_to_be_gone(house: House) 
     assert "there is no schedule gone" in reply.words
 
 
-def test_a_meter_that_somebody_else_removed_is_said_to_be_gone(house: House) -> None:
+def test_a_meter_removed_elsewhere_is_reported_as_gone(house: House) -> None:
     change = {"command": "meter/set", "place": "change", "label": "Shed", "seen": "12ab34cd"}
     for fields in (change, {"command": "fetch", "place": "fetch"}):
         reply = house.browser().post("/meters/gone", fields)
@@ -287,5 +287,5 @@ def test_a_changed_schedule_can_be_reset_to_the_configuration_file(house: House)
     assert "Reset to the configuration file" not in reset.words
 
 
-def test_there_is_no_page_of_a_meter_that_there_is_not(house: House) -> None:
+def test_the_page_of_an_unknown_meter_is_not_found(house: House) -> None:
     assert house.browser().get("/meters/nobody").status == 404

@@ -22,7 +22,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_its_name_is_shown_only_where_somebody_answers_for_it(machine: Path) -> None:
+def test_the_host_name_is_shown_only_where_avahi_announces_it(machine: Path) -> None:
     assert page_url(EVERYWHERE) == url_for_others(EVERYWHERE) == "http://127.0.0.1:8155/"
     (machine / "avahi").touch()
     assert page_url(EVERYWHERE) == url_for_others(EVERYWHERE) == NAME

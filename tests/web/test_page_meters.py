@@ -121,7 +121,7 @@ def turn_a_clamp_round(browser: Browser) -> None:
     assert 'name="publish_every" inputmode="numeric" value="5"' in browser.get("/meters/barn").text
 
 
-def test_what_was_typed_for_a_new_meter_stays_when_a_number_is_none(house: House) -> None:
+def test_answers_for_a_new_meter_stay_when_a_number_is_invalid(house: House) -> None:
     browser = house.browser()
     fields = {"command": "meter/try", "by_hand": "1", "device_id": "id-new", "local_key": KEY}
     refused = browser.post("/add", fields | {"label": "Shed", "port": "many"})

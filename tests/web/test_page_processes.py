@@ -167,7 +167,7 @@ def token(browser: Browser) -> str:
     return browser.get("/login").text.partition('name="_xsrf" value="')[2].partition('"')[0]
 
 
-def test_in_home_assistant_nobody_but_its_supervisor_is_answered(start: Start) -> None:
+def test_in_home_assistant_only_the_supervisor_is_answered(start: Start) -> None:
     port = free_port()
     service = start(
         "run", f"web.port = {port}", f'web.password = "{PASSWORD}"', SUPERVISOR_TOKEN="supervisor"

@@ -51,7 +51,7 @@ def test_behind_tls_cookies_are_secure(house: House) -> None:
     assert not any("secure" in line.lower() for line in direct.set_cookies)
 
 
-def test_a_session_that_has_ended_says_so_and_the_bookmark_survives(house: House) -> None:
+def test_an_expired_session_asks_for_the_password_and_keeps_the_address(house: House) -> None:
     bookmark = "/history?show=power&span=week&meter=main"
     stranger = house.stranger()
     assert "ended" not in stranger.get(bookmark).headers["Location"]
@@ -136,7 +136,7 @@ def test_a_change_needs_the_token_of_a_page(house: House) -> None:
     assert "paused" not in browser.get("/schedules").words
 
 
-def test_a_session_that_was_ended_lets_nobody_in_again(house: House) -> None:
+def test_a_session_that_was_ended_is_refused(house: House) -> None:
     browser = house.browser()
     stolen = Browser(house.port)
     stolen.cookies = dict(browser.cookies)
@@ -146,7 +146,7 @@ def test_a_session_that_was_ended_lets_nobody_in_again(house: House) -> None:
     assert stolen.get("/").status == 302
 
 
-def test_a_log_in_begins_a_session_that_nobody_knew_before(house: House) -> None:
+def test_a_log_in_begins_a_new_session(house: House) -> None:
     attacker = house.browser()
     victim = house.stranger()
     victim.cookies["esquirell_session"] = attacker.cookies["esquirell_session"]
@@ -181,7 +181,7 @@ def test_no_header_is_made_of_what_an_address_says(house: House, path: str) -> N
         assert browser.get(path).headers["X-Evil"] is None
 
 
-def test_a_forged_session_lets_nobody_in(house: House) -> None:
+def test_a_forged_session_is_refused(house: House) -> None:
     browser = house.browser()
     cookie = browser.cookies["esquirell_session"]
     for forged in ("", "1", cookie[:-1], cookie[:-4] + "0000", cookie.replace("|", ":")):
@@ -191,7 +191,7 @@ def test_a_forged_session_lets_nobody_in(house: House) -> None:
 
 
 @pytest.mark.parametrize("path", ["/login", "/", "/meters/main", "/nothing", "/static/style.css"])
-def test_browsers_are_told_to_keep_everybody_else_out(house: House, path: str) -> None:
+def test_headers_forbid_embedding_and_foreign_scripts(house: House, path: str) -> None:
     headers = house.browser().get(path).headers
     policy = headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
@@ -286,7 +286,7 @@ def test_no_secret_is_on_a_page_or_in_the_log(house: House) -> None:
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "٣", "1e3", "-1", "0x10"])
-def test_a_number_that_is_none_is_refused_where_it_was_typed(house: House, number: str) -> None:
+def test_an_invalid_number_is_refused_beside_its_field(house: House, number: str) -> None:
     browser = house.browser()
     assert browser.get(f"/log?last={quote(number)}").status == 200
     fields = {"command": "schedule/set", "name": "fetch", "place": "fetch", "rule": "every"}

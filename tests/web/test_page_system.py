@@ -14,7 +14,7 @@ from esquirell.domain.process import Process
 from esquirell.domain.reading import iso
 
 
-def test_the_log_shows_who_wanted_what(house: House) -> None:
+def test_the_log_shows_the_source_of_each_command(house: House) -> None:
     browser = house.browser()
     browser.post("/schedules", {"command": "schedule/run", "place": "fetch", "name": "nobody"})
     words = browser.get("/log").words
@@ -27,7 +27,7 @@ def test_the_log_shows_who_wanted_what(house: House) -> None:
     assert browser.get("/log/00000000-0000-0000-0000-000000000000").status == 404
 
 
-def test_system_shows_the_parts_and_gives_a_backup(house: House) -> None:
+def test_system_shows_the_parts_and_offers_a_backup(house: House) -> None:
     browser = house.browser()
     words = browser.get("/system").words
     for said in ("Worker", "Scheduler", "MQTT bridge", "Database", "esquirell", "Python"):

@@ -28,7 +28,7 @@ def test_recent_pictures_are_reused() -> None:
     assert look("year") == len(drawn) == 3 + MOST + 1
 
 
-def test_of_those_who_ask_for_the_same_at_once_one_does_the_work() -> None:
+def test_simultaneous_equal_requests_are_computed_once() -> None:
     recent: Recent[str] = Recent()
     made, asked, go = list[int](), threading.Semaphore(0), threading.Event()
 

@@ -61,7 +61,7 @@ class Flood(EventStream):
             ended.set()
 
 
-def test_whoever_takes_nothing_in_makes_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stalled_client_is_disconnected_to_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "STALLED_S", 0.2)
     monkeypatch.setattr(live, "WATCHERS", 1)
     asyncio.run(somebody_takes_nothing_in())
@@ -100,7 +100,7 @@ class Silence(EventStream):
             ended.set()
 
 
-def test_whoever_goes_makes_room_at_once(
+def test_a_disconnected_client_makes_room_at_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(live, "WATCHERS", 1)
