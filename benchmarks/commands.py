@@ -88,8 +88,8 @@ class Commander:
     def ask(self, meter: str, transaction: str) -> Latency:
         """Fetch a meter. Raises TimeoutError."""
         began = time.monotonic()
-        wish = {"meters": [meter], "transaction": transaction}
-        self.sending.publish(REQUEST, json.dumps(wish), 1)
+        request = {"meters": [meter], "transaction": transaction}
+        self.sending.publish(REQUEST, json.dumps(request), 1)
         with self._news:
             if not self._news.wait_for(lambda: len(self._answers[transaction]) == ANSWERS, LIMIT_S):
                 raise TimeoutError("a command was not answered")

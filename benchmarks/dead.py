@@ -13,7 +13,7 @@ WAITING = 4
 
 @contextmanager
 def dead(count: int) -> Iterator[Sequence[Device]]:
-    """Have `count` meters at an address where nobody takes connections.
+    """Have `count` meters at an address that accepts no connections.
 
     On Linux a full queue of waiting connections makes the system drop further ones, as a
     device without power does.

@@ -1,7 +1,7 @@
 """Simulated PC321 meters in processes of their own, which are not counted.
 
 Each has a loopback address of its own and the usual port, as not all systems that are measured
-can be told of another.
+can be told from another.
 """
 
 import argparse

@@ -27,7 +27,7 @@ def ours() -> str:
 
 
 def installed(requirement: str) -> Path:
-    """Install a peer into an environment of its own, once; give its Python.
+    """Install a peer into an environment of its own, once; return its Python.
 
     Raises MissingError when that fails.
     """

@@ -108,7 +108,7 @@ def size_of(database: Database) -> int:
 
 
 def measure(url: str, count: int) -> Iterator[Figure]:
-    """Fill a database, and give its figures."""
+    """Fill a database, and return its figures."""
     upgrade(url)
     database = Database(url)
     raw, store = Readings(database), Store(database, ZONE)

@@ -19,7 +19,7 @@ START_S = 60.0
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """Run a server with one empty database; gives its URL. Raises MissingError."""
+    """Run a server with one empty database; returns its URL. Raises MissingError."""
     binaries = _binaries()
     # PostgreSQL refuses to run as root, and its own user may not enter others' folders.
     place = Path(tempfile.mkdtemp(prefix="esquirell-benchmarks-", dir=_open_to(folder)))

@@ -93,13 +93,13 @@ def ended(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    """Find a port on which nobody listens."""
+    """Find a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 def accepts(port: int) -> bool:
-    """Return whether somebody listens."""
+    """Return whether something listens."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

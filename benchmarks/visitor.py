@@ -1,4 +1,4 @@
-"""Somebody who opens the page: as a browser does it, but without drawing anything."""
+"""A visitor of the page: requests what a browser requests, and draws nothing."""
 
 import re
 import time

@@ -19,7 +19,7 @@ START_S = 60.0
 
 
 class Lateness:
-    """By how many milliseconds readings that are due each second are late at a subscriber."""
+    """How many milliseconds late readings, due every second, reach a subscriber."""
 
     def __init__(self) -> None:
         self.late_ms: list[float] = []
@@ -30,7 +30,7 @@ class Lateness:
 
 
 def measure(run: Run) -> Result:
-    """Subscribe, and look how late each second's readings are."""
+    """Subscribe, and measure how late the readings of each second are."""
     lateness = Lateness()
     rounds: list[Sample] = []
     with (

@@ -48,7 +48,7 @@ def _database(folder: Path) -> Iterator[str]:
 
 
 def _program(count: int, folder: Path, *more: str) -> str:
-    """Run the program; give what it printed. It ends with 1 when a figure is missed."""
+    """Run the program; return what it printed. It ends with 1 when a figure is missed."""
     done = subprocess.run(
         [sys.executable, "-m", MODULE, "--readings", str(count), *more],
         cwd=ROOT,

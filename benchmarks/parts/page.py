@@ -61,7 +61,7 @@ def measure(run: Run) -> Result:
 
 
 def _with_main(meters: Sequence[Device]) -> list[Device]:
-    """Give the first meter the name that the year of readings has."""
+    """Return the meters with the first one named as in the year of readings."""
     return [meters[0]._replace(name="main"), *meters[1:]]
 
 
@@ -88,7 +88,7 @@ def _opened(run: Run, visitor: Visitor, path: str) -> Sample:
 
 
 def _drawn_anew(run: Run, visitor: Visitor, path: str) -> Sample:
-    """Open a page as if nobody had looked for a while: what was drawn is kept for some seconds."""
+    """Open a page that was not opened for a while, as drawings are cached for some seconds."""
     taken = []
     for _ in range(QUICK_REPEATS if run.quick else REPEATS):
         time.sleep(KEEP_S + PAUSE_S)
@@ -130,7 +130,7 @@ def _again(work: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def _place(folder: Path, there: Servers, meters: Sequence[Device]) -> Iterator[Visitor]:
-    """Run a service whose meters are read each second; yield somebody who is logged in."""
+    """Run a service whose meters are read each second; yield a visitor who is logged in."""
     port = free_port()
     # All readings are kept: a year of them is to be looked at.
     page = (

@@ -56,7 +56,7 @@ def measure(run: Run) -> Result:
 
 @contextmanager
 def _watched(run: Run, crowd: Crowd, roles: Sequence[str]) -> Iterator[tuple[Service, int]]:
-    """Run these roles with their meters; gives the service and how many meters live."""
+    """Run these roles with their meters; returns the service and how many meters live."""
     lost = crowd.meters // DEAD_SHARE
     with (
         devices(crowd.meters - lost, ANSWERS_IN_S) as living,

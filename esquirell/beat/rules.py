@@ -107,7 +107,7 @@ def check_cron(text: str, zone: str) -> None:
     """Reject a crontab that never runs or does not have five fields. Raises ConfigError."""
     fields = len(text.split())
     if fields != FIELDS:
-        raise ConfigError(f'cron "{text}" has {fields} of five fields')
+        raise ConfigError(f'cron "{text}" has {fields} field{"s" * (fields != 1)}, not five')
     try:
         now = datetime.now(ZoneInfo(zone))
     except (KeyError, ValueError, OSError) as error:

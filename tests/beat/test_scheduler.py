@@ -1,4 +1,4 @@
-"""When the scheduler sends a schedule's task, and what it knows of its runs."""
+"""When the scheduler sends a schedule's task, and what it records of its runs."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What all processes are told at once, through Redis."""
+"""Orders to all processes at once, through Redis."""
 
 import pytest
 from support.ports import free_port

@@ -172,7 +172,7 @@ def test_a_connection_that_is_closed_leaves_nothing_in_the_loop(app: Celery) -> 
 def test_a_connection_that_was_lost_with_a_message_ends_quietly(
     app: Celery, server: RedisProcess
 ) -> None:
-    """kombu would give the message back over the connection that is gone, which ended a worker."""
+    """kombu would return the message over the connection that is gone, which ended a worker."""
     app.send_task("some.task", ignore_result=True)
     lost = app.connection_for_read()
     queue = lost.SimpleQueue(POLLS)

@@ -31,7 +31,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 @pytest.fixture
 def stranger(house: House) -> "Iterator[Window]":
-    """A window of somebody who is not logged in."""
+    """A window that is not logged in."""
     from support.browser import chromium  # noqa: PLC0415 - only `make browser` installs selenium
 
     with chromium(f"http://127.0.0.1:{house.port}/") as window:

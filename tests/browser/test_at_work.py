@@ -142,7 +142,7 @@ def test_an_open_list_is_kept_current(window: "Window", house: House) -> None:
     pause = {"command": "schedule/disable", "place": "fetch", "name": "fetch"}
     house.browser().post("/schedules", pause)
     window.says("paused")
-    # Whoever is at it stays there.
+    # The focus stays where it was.
     assert window.script(focused) == "Run now"
     house.browser().post("/schedules", pause | {"command": "schedule/enable"})
     house.service.stop()

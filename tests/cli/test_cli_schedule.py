@@ -40,7 +40,7 @@ def secret():
 
 @pytest.fixture
 def home(tmp_path: Path) -> Callable[..., list[str]]:
-    """Write a configuration with a user's own tasks; give the arguments that name it."""
+    """Write a configuration with a user's own tasks; return the arguments that name it."""
     (tmp_path / "my_house_tasks.py").write_text(TASKS)
 
     def write(

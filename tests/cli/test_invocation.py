@@ -13,7 +13,7 @@ HINT = "start it: esquirell run, or `esquirell worker`; esquirell itself is fine
 
 @pytest.fixture
 def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A program in a virtual environment that nobody has on their path."""
+    """A program in a virtual environment that is not on the path."""
     file = tmp_path / "bin" / "esquirell"
     file.parent.mkdir()
     file.touch(mode=0o755)

@@ -1,4 +1,4 @@
-"""Commands over MQTT against a running service, as users and Home Assistant give them."""
+"""Commands over MQTT against a running service, as users and Home Assistant send them."""
 
 import json
 import subprocess
@@ -92,7 +92,7 @@ def fine(command: str) -> Callable[[Seen], bool]:
 
 
 def delay_s(house: House, name: str) -> float:
-    """Tell after how many seconds a change took effect, as the service itself noted both."""
+    """Return after how many seconds a change took effect, as the service itself noted both."""
     house.ask("schedule/add", name=name, every=3600)
     before = eventually(lambda: one if (one := house.listed(name))["last_result"] else {})
     house.ask("schedule/set", name=name, every=1)

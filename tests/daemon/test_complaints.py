@@ -69,7 +69,7 @@ METERS: dict[str, tuple[str, list[Answer]]] = {
 
 
 class Played:
-    """A meter that answers as it is told, one answer after the other; the last one stays."""
+    """A meter with scripted answers, one after the other; the last one is repeated."""
 
     def __init__(self, name: str, answers: list[Answer]) -> None:
         self._answers = answers

@@ -1,4 +1,4 @@
-"""A running service hears what its meters report."""
+"""A running service takes in what its meters report."""
 
 import signal
 import time
@@ -19,7 +19,7 @@ STATE = "esquirell/meter/main/state"
 
 
 class House:
-    """A meter whose voltage a test changes; it reports when it is told to."""
+    """A meter whose voltage a test changes; it reports on demand."""
 
     def __init__(self) -> None:
         self.dps = dict(DPS)

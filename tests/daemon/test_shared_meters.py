@@ -118,7 +118,7 @@ def test_reports_reach_the_broker_once_from_two_workers_also_after_redis_was_flu
 
 
 class SlowMeter(SimulatedMeter):
-    """Takes a while for an answer, once it is told to."""
+    """Answers slowly on demand."""
 
     def __init__(self, name: str) -> None:
         self.pause_s = 0.0
@@ -176,7 +176,7 @@ def test_meters_left_by_a_worker_killed_in_a_poll_are_read_by_the_other(
 def test_roles_apart_publish_each_availability_once(
     start: Start, broker: Mosquitto, server: RedisProcess
 ) -> None:
-    """The worker publishes what its polls say, the bridge only what nobody has published."""
+    """The worker publishes what its polls say, the bridge only what was not published yet."""
     devices = {name: simulated(name) for name in ("attic", "main", "yard")}
     tables = [meter_table(name, device.port) for name, device in devices.items()]
     plain = configuration(tables, mqtt_port=broker.port, redis_url=server.url)

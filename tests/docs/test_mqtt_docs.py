@@ -89,7 +89,7 @@ def is_known(topic: str) -> bool:
 
 
 def check_command(topic: str, text: str) -> str:
-    """Read a command as the bridge does; give its name."""
+    """Read a command as the bridge does; return its name."""
     command, fields = TOPICS.command_of(concrete(topic))
     find(command, "mqtt").parse(read_json(text.encode()) | fields)
     return command

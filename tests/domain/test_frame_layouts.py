@@ -1,4 +1,4 @@
-"""Where each number of a frame stands: each byte of a layout counts, and only in its place."""
+"""The position of each number in a frame: each byte of a layout counts, and only in its place."""
 
 from contextlib import nullcontext
 

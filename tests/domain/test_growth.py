@@ -1,4 +1,4 @@
-"""The scale of a counter, told by the energy that flowed while it grew."""
+"""The scale of a counter, found from the energy that flowed while it grew."""
 
 import base64
 from typing import Any

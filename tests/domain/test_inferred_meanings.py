@@ -1,4 +1,4 @@
-"""What the words of a code, its unit and its bounds tell, one rule a row, and just beside it."""
+"""What the words of a code, its unit and its bounds mean: a rule a row, with a near miss."""
 
 import pytest
 from support.specifications import Point, integers, read

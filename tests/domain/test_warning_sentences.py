@@ -1,7 +1,7 @@
 """Every warning that a reading can come with, as a stranger reads it.
 
 A sentence says of which datapoint or quantity it speaks, what is odd, and what became of the value.
-One that is missing here is new: read it as somebody who knows the meter, not this program.
+One that is missing here is new: read it as a person who knows the meter, not this program.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Where a whole number is asked for, true and false are none: in settings and in payloads."""
+"""true and false are no whole numbers, in settings and in payloads."""
 
 from collections.abc import Iterator
 from typing import get_args

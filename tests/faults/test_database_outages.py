@@ -16,7 +16,7 @@ from support.db_postgres import PASSWORD, PostgresServer
 from support.fault_bench import METERS, Bench, Fault, Outage, Result, endure, looped_s, preloaded
 from support.tcp_proxy import TcpProxy
 
-# A database that is unreachable holds up no poll: on a busy machine each second is not kept.
+# A database that is unreachable delays no poll: on a busy machine each second is not kept.
 PAUSE_S = 6.0
 
 FILES = ("esquirell.db", "esquirell.db-wal", "esquirell.db-shm")
@@ -271,7 +271,7 @@ def test_packets_to_postgresql_are_dropped(
 
 @pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
 def test_a_disk_that_hangs(tmp_path: Path, results: list[Result]) -> None:
-    """Nothing written reaches the disk for half a minute, and nobody is told."""
+    """Nothing written reaches the disk for half a minute, and no error is reported."""
     hangs = tmp_path / "hangs"
     environment = preloaded(tmp_path, "hung_disk") | {"HUNG_DISK_FILE": str(hangs)}
     outage = Outage(

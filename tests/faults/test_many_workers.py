@@ -28,7 +28,7 @@ READ = """SELECT name, count(*) FROM reading JOIN meter ON id = meter_id
 
 
 class Meter(SimulatedMeter):
-    """Takes a while for an answer, once it is told to."""
+    """Answers slowly on demand."""
 
     pause_s = 0.0
 

@@ -108,7 +108,7 @@ def test_an_empty_configuration_changes_nothing(tmp_path: Path, results: list[Re
 
 
 def test_an_unread_log_pipe_loses_no_reading(tmp_path: Path, results: list[Result]) -> None:
-    """A full pipe in place of the log holds up no poll."""
+    """A full pipe in place of the log delays no poll."""
     with Bench(tmp_path, roles=()) as bench:
         reader, writer = os.pipe()
         os.set_blocking(writer, True)

@@ -1,4 +1,4 @@
-"""What Flower keeps over a restart, and what it tells nobody."""
+"""What Flower keeps over a restart, and what it never shows."""
 
 import os
 import signal

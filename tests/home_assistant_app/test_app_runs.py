@@ -24,7 +24,7 @@ STOP_S = 10.0
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """As the app "Mosquitto broker": nobody without a login."""
+    """As the app "Mosquitto broker": no access without a login."""
     passwords = tmp_path / "passwords"
     set_password(passwords, USER, PASSWORD)
     broker = Mosquitto(tmp_path, ("allow_anonymous false", f"password_file {passwords}"))

@@ -124,7 +124,7 @@ def test_meters_and_schedules_are_controlled_both_ways(broker: Mosquitto, tmp_pa
 
 
 def home_assistant(port: int, folder: Path, *options: str) -> Any:  # noqa: ANN401 - JSON is anything
-    """Start Home Assistant, take steps, and give what it saw, if it objected to nothing."""
+    """Start Home Assistant, take steps, and return what it saw, if it objected to nothing."""
     out = folder / "result.json"
     command = [HARNESS, "--broker", f"127.0.0.1:{port}", "--out", str(out), "--strict"]
     found = run([*command, *options])

@@ -166,7 +166,7 @@ def test_a_cost_stays_while_there_is_a_tariff_and_goes_with_its_meter(
 def test_what_was_removed_while_home_assistant_was_away_is_removed_at_its_birth(
     broker: Mosquitto, house: House, observer: Observer, tmp_path: Path
 ) -> None:
-    """It forgets only what it is told of, and then told to forget, while it runs."""
+    """It forgets only meters that are removed while it runs."""
     house.meters = [info_of("main"), info_of("garage")]
     garage, file = "homeassistant/device/esquirell_garage/config", tmp_path / "mqtt.json"
     with bridge_in(house, broker.port, memory=Memory(file)) as (bridge, _):

@@ -211,7 +211,7 @@ def test_subscriptions_outlive_the_broker(broker: Mosquitto, protocol: Protocol)
 
 
 def _receive_and_go(options: Options, observer: Observer, payload: bytes) -> list[bytes]:
-    """Connect, give what came until `payload` came, and disconnect."""
+    """Connect, return what came until `payload` came, and disconnect."""
     received: list[bytes] = []
     connection = Connection(options)
     connection.subscribe("in/#", lambda message: received.append(message.payload))

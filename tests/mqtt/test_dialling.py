@@ -9,7 +9,7 @@ from esquirell.mqtt.options import Options
 
 
 def test_an_attempt_says_how_long_its_connection_lasted() -> None:
-    """Whoever was connected for long is let in at once again; others wait longer and longer."""
+    """After a long connection the next attempt comes at once; after short ones later and later."""
 
     def serve(link: Link, _options: Options) -> None:
         time.sleep(0.1)

@@ -16,7 +16,7 @@ PRESS = ("esquirell/meter/main/fetch", b"{}")
 
 
 class Line(Link):
-    """A link whose broker is told, or can't be."""
+    """A link to a broker that can or can't be reached."""
 
     def __init__(self, *, up: bool = True) -> None:
         super().__init__(Options(), None, lambda _: None)

@@ -337,7 +337,7 @@ def test_a_bridge_of_another_base_topic_is_no_reason_to_wait(mosquitto: Mosquitt
 
 
 def test_a_bridge_whose_predecessor_was_killed_does_not_wait(mosquitto: Mosquitto) -> None:
-    """As after a power cut of a machine with its broker: online is retained, nobody is there."""
+    """As after a power cut of a machine with its broker: online is retained, and no bridge runs."""
     with Observer(mosquitto.port) as observer:
         observer.publish(TOPICS.bridge_state, b'{"state":"online"}', retain=True)
     began = time.monotonic()

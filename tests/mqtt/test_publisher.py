@@ -58,7 +58,7 @@ def test_a_reading_is_published_in_full_shape(broker: Mosquitto) -> None:
 
 
 def publish_all(publisher: MqttPublisher, observer: Observer, *seconds: float) -> list[object]:
-    """Publish readings of these seconds, one by one; give those that came."""
+    """Publish readings of these seconds, one by one; return those that came."""
     came: list[object] = []
     for second in seconds:
         observer.forget()

@@ -1,4 +1,4 @@
-"""The user's own profiles: files in a folder, checked, told apart from shipped ones by winning."""
+"""The user's own profiles: files that are checked, and take precedence over shipped ones."""
 
 import os
 from pathlib import Path

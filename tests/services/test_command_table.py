@@ -1,4 +1,4 @@
-"""The table of commands: who may give which, what is recorded, what an answer looks like."""
+"""The table of commands: who may send which, what is recorded, what an answer looks like."""
 
 from collections.abc import Mapping
 from dataclasses import replace

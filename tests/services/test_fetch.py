@@ -21,11 +21,11 @@ OK = {"status": "ok", "measured_at": "2026-11-22T10:15:00.000Z"}
 
 
 def nothing() -> None:
-    """Nobody cancels."""
+    """Cancel nothing."""
 
 
 class Bench:
-    """A worker that reads m0 and m3; `b` reads m1 and m4, `c` reads m2; nobody the queue moor."""
+    """A worker that reads m0 and m3; `b` m1 and m4, `c` m2; the queue moor is unserved."""
 
     def __init__(self, *more: Meter) -> None:
         self.post = Post()

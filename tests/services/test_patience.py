@@ -1,4 +1,4 @@
-"""What hangs keeps nobody waiting: neither a poll nor its readings."""
+"""A hanging database delays neither polls nor readings."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Which worker reads which meters, and what becomes of those whose worker does not."""
+"""Which worker reads which meters, and what happens when a worker fails."""
 
 import threading
 from collections.abc import Sequence

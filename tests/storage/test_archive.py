@@ -1,4 +1,4 @@
-"""An archive of a machine: complete or not there, readable by its owner, and by nobody's name."""
+"""An archive of a machine: complete or absent, and readable by its owner only."""
 
 import json
 import stat

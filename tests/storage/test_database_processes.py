@@ -46,7 +46,7 @@ def test_a_killed_writer_leaves_all_that_it_stored_and_a_sound_file(database: Da
     readings = Readings(database)
     assert check(database) == []
     found = [taken.measured_at for taken in readings.query(["main"], *WHOLE_DAY)]
-    # One more may have been stored and not told of.
+    # One more may have been stored and not reported.
     seconds = [round((moment - START).total_seconds()) for moment in found]
     assert seconds in (list(range(last + 1)), list(range(last + 2)))
     counts = readings.counts()

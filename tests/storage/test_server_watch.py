@@ -1,4 +1,4 @@
-"""A PostgreSQL server that stops answering: nobody waits for it, and it is used again at once."""
+"""A PostgreSQL server that stops answering: nothing waits for it, and it is used again at once."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def frozen(server: PostgresServer) -> Iterator[None]:
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
 
-    # A test that waits in vain fails, and does not wait for ever.
+    # A test that waits too long fails.
     late = threading.Timer(LIMIT_S, go_on)
     late.start()
     try:
@@ -119,7 +119,7 @@ def test_the_watch_ends_with_what_it_watches() -> None:
 
 
 def test_a_server_that_could_not_be_asked_is_not_given_up() -> None:
-    """Such as without a free file descriptor: the watch goes on, and refuses nobody for ever."""
+    """Such as without a free file descriptor: the watch goes on, and refuses nothing for ever."""
     outcomes = [OSError("too many open files"), TimeoutError(), OSError("too many open files")]
     lost = threading.Event()
 

@@ -1,4 +1,4 @@
-"""A keyboard, and nothing else: somebody who sees where the focus is."""
+"""A user with a keyboard only, who sees where the focus is."""
 
 from support.browser import Keys, Window
 

@@ -118,7 +118,7 @@ class Home:
 def meter(name: str = "main", port: int = 0, **changes: str) -> str:
     """Write the table of a meter; `changes` are lines for keys, by their names.
 
-    Without a port nobody listens there, and no other meter is there either.
+    Without a port nothing listens there, and no other meter is there either.
     """
     nobody = 1 if name == "main" else 2 + zlib.crc32(name.encode()) % 900
     lines = meter_table(name, port or nobody).splitlines()

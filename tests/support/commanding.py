@@ -173,14 +173,14 @@ class Orders:
 
 
 class MeterFiles:
-    """The files of the meters that were added, in memory, and what reading a meter gives."""
+    """The files of the meters that were added, in memory, and the result of reading a meter."""
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, Any]] = {}
         self.noted: dict[str, Device] = {}
         self.read_with: list[Meter] = []
         self.trouble: EsquirellError | None = None
-        # What somebody else changes, just before these are changed.
+        # A concurrent change, just before these are changed.
         self.meanwhile: Callable[[], None] = lambda: None
         # The meters in files, each time that the process took them over.
         self.taken_over: list[set[str]] = []

@@ -1,4 +1,4 @@
-"""A folder with a configuration, and what loading it gives."""
+"""A folder with a configuration, and the result of loading it."""
 
 import os
 from pathlib import Path

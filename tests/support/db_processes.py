@@ -41,13 +41,13 @@ class Writer:
         self._process.communicate(timeout=LIMIT_S)
 
     def stored(self) -> int:
-        """Wait until the next reading is stored, and give its number."""
+        """Wait until the next reading is stored, and return its number."""
         assert self._process.stdout
         self._last = int(self._process.stdout.readline())
         return self._last
 
     def kill(self) -> int:
-        """End it by SIGKILL; give the number of the last reading that it called stored."""
+        """End it by SIGKILL; return the number of the last reading that it called stored."""
         assert self._process.stdout
         self._process.kill()
         # The last line may be cut.
@@ -56,6 +56,6 @@ class Writer:
         return self._last
 
     def finish(self) -> str:
-        """Wait for its end; give what it complained of."""
+        """Wait for its end; return what it complained of."""
         _told, errors = self._process.communicate(timeout=LIMIT_S)
         return errors

@@ -1,6 +1,6 @@
 """A process that stores readings: URL, meter and number of readings come by standard input.
 
-It tells each reading on standard output after it was stored.
+It prints each reading on standard output after it was stored.
 """
 
 import json

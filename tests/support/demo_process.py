@@ -96,7 +96,7 @@ class DemoProcess(Place):
         return self._err.read_text()
 
     def said(self, pattern: str) -> str:
-        """Wait for a line of its output; give what the pattern's group holds."""
+        """Wait for a line of its output; return what the pattern's group holds."""
         found = eventually(lambda: re.search(pattern, self.out), what=f"{pattern} in {self.err}")
         assert found
         return found.group(1)
@@ -115,7 +115,7 @@ class DemoProcess(Place):
             return [dict(row) for row in connection.execute(query)]
 
     def end(self) -> int:
-        """Wait for the end; give the exit code."""
+        """Wait for the end; return the exit code."""
         return self.process.wait(LIMIT_S)
 
     def counted(self) -> tuple[int, int]:

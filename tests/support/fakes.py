@@ -44,7 +44,7 @@ class Clock:
 
 
 class Transport:
-    """Answers by a script for each meter: its DPs, an error, or a function that gives either."""
+    """Answers by a script for each meter: its DPs, an error, or a function that returns either."""
 
     def __init__(self, **scripts: object) -> None:
         self.scripts: dict[str, Any] = dict(scripts)
@@ -90,7 +90,7 @@ class ReadingStore:
         self.ledger_of: dict[str, Ledger] = {}
         self.away = False
         self.pause_s = 0.0
-        # While this is not set, whoever tries it waits.
+        # While this is not set, every attempt waits.
         self.locked = threading.Event()
         self.locked.set()
         self.tried = 0

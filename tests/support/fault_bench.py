@@ -69,7 +69,7 @@ class Bench:
     state_dir: Path | None = None
     environment: dict[str, str] = field(default_factory=dict)
     broker_settings: Sequence[str] = ("allow_anonymous true",)
-    # Ports that the service is told of instead of the servers' own, such as those of proxies.
+    # Ports that the service is given instead of the servers' own, such as those of proxies.
     redis_url: str = ""
     mqtt_port: int = 0
     prepared: Callable[["Bench"], None] | None = None

@@ -131,7 +131,7 @@ class Pages:
         return dict(self.get("/api/tasks").json)
 
     def of(self, name: str, state: str) -> str:
-        """Wait for a task of this name in this state, and give its id."""
+        """Wait for a task of this name in this state, and return its id."""
         query = urllib.parse.urlencode({"taskname": name, "state": state})
         found = eventually(lambda: self.get(f"/api/tasks?{query}").json, LIMIT_S, f"{name} {state}")
         return str(next(iter(found)))
@@ -222,6 +222,6 @@ class House:
 
 
 def said(process: "subprocess.Popen[str]") -> tuple[int, str]:
-    """Wait for the end of a command; give its exit code and what it said on stderr."""
+    """Wait for the end of a command; return its exit code and what it said on stderr."""
     _, err = process.communicate(timeout=END_S * 4)
     return process.returncode, err

@@ -21,7 +21,7 @@ def run(*arguments: str, answers: Sequence[str] = ()) -> Result:
 
 
 def refusal(*arguments: str, answers: Sequence[str] = ()) -> str:
-    """Return the sentence of the error, which whoever calls the command shows."""
+    """Return the sentence of the error, which the caller of the command shows."""
     error = run(*arguments, answers=answers).exception
     assert isinstance(error, ConfigError)
     return str(error)

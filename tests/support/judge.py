@@ -79,7 +79,7 @@ def judge(captures: Iterable[Captured], choices: Iterable[Inputs] = INPUTS) -> I
 
 
 def judge_left_out(captures: Iterable[Captured]) -> Iterator[Verdict]:
-    """Return a verdict on every capture as if nobody had ever seen its product.
+    """Return a verdict on every capture as if its product were unknown.
 
     The profiles that claim it are left out, and the published layout that it has.
     """

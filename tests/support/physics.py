@@ -1,4 +1,4 @@
-"""What the values of one moment must have to do with each other, whoever decoded them."""
+"""The physical relations between the values of one moment."""
 
 from collections.abc import Iterator, Mapping
 

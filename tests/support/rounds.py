@@ -7,7 +7,7 @@ from esquirell.daemon.parts import RunOnce
 
 
 class Rounds:
-    """A part's work: counts what happens; `script` gives what each round does."""
+    """A part's work: counts what happens; `script` says what each round does."""
 
     def __init__(self, script: Callable[[int], None] = lambda _: None) -> None:
         self.script = script

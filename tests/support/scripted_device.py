@@ -21,7 +21,7 @@ DPS = {"1": True, "18": 5}
 
 @dataclass(frozen=True, kw_only=True)
 class Habits:
-    """What a device does; `sequence` is the number of all its frames, if it gives one at all."""
+    """What a device does; `sequence` is the number of all its frames, if it has one."""
 
     closes_after_answer: bool = False
     closes_on_heartbeat: int = 0

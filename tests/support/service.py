@@ -77,7 +77,7 @@ class Service:
         return code
 
     def stop(self) -> int:
-        """End as systemd does; give the exit code."""
+        """End as systemd does; return the exit code."""
         if self.process is None:
             return 0
         self.signal(signal.SIGTERM)

@@ -36,11 +36,11 @@ class Machine:
         self._harness("copy", self._name, str(source), folder)
 
     def run(self, line: str) -> str:
-        """Run a line of shell; give what it said. A failure ends the test."""
+        """Run a line of shell; return what it said. A failure ends the test."""
         return self._harness("exec", self._name, "bash", "-ec", line)
 
     def fails(self, line: str) -> str:
-        """Run a line that has to fail; give what it said."""
+        """Run a line that has to fail; return what it said."""
         return self.run(f"if {line} 2>&1; then exit 1; fi")
 
     def show(self, unit: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ CHUNK = 65536
 class TcpProxy:
     """Forwards connections to a port; `hole` makes it swallow everything, `cut` closes all.
 
-    While it is told to `hold`, nothing is taken from either side, so that their buffers fill.
+    While `hold` is set, nothing is taken from either side, so that their buffers fill.
 
     `target` may be set until the first connection.
     """

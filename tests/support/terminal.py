@@ -48,7 +48,7 @@ class Terminal:
         os.write(self._ours, text.encode() + b"\n")
 
     def finish(self) -> int:
-        """Read until the program ends; give its exit code."""
+        """Read until the program ends; return its exit code."""
         deadline = time.monotonic() + LIMIT_S
         while self._process.poll() is None or self._read():
             assert time.monotonic() < deadline, f"it does not end: {self.text}"

@@ -61,7 +61,7 @@ def device(device_id: str, **said: Any) -> dict[str, Any]:  # noqa: ANN401 - JSO
 
 
 class TuyaApp(LoopbackServer):
-    """Gives QR codes; whoever asks after `scanned` may see the devices."""
+    """Issues QR codes; after `scanned`, the devices can be listed."""
 
     def __init__(self, *devices: dict[str, Any], scanned_after: int = 1) -> None:
         super().__init__()

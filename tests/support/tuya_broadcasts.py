@@ -26,7 +26,7 @@ LOOPBACK = "127.255.255.255"
 
 
 def free_ports() -> Ports:
-    """Find UDP ports that nobody uses."""
+    """Find free UDP ports."""
     taken = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
     for one in taken:
         one.bind(("", 0))

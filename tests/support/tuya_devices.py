@@ -65,7 +65,7 @@ class SkippingClock:
 
 
 class LanReader(LocalTransport):
-    """A transport with surroundings for tests, which gives bare datapoints."""
+    """A transport with surroundings for tests, which returns bare datapoints."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class LanReader(LocalTransport):
         assert skipped.wait(LIMIT_S)
 
     def eventually(self, look: Callable[[], object], step_s: float = 1.0) -> None:
-        """Skip time in steps until `look` gives something."""
+        """Skip time in steps until `look` returns something."""
         eventually(lambda: self.skip(step_s) or look())  # type: ignore[func-returns-value]
 
 
@@ -269,7 +269,7 @@ class FakeDevice:
 
 
 def unused_port() -> int:
-    """Find a port on which nobody listens."""
+    """Find a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 

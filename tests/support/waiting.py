@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-# Generous, as a busy machine is slow; nobody waits longer than the condition takes.
+# Generous, as a busy machine is slow; no test waits longer than the condition takes.
 LIMIT_S = 60.0
 
 T = TypeVar("T")
@@ -13,7 +13,7 @@ T = TypeVar("T")
 def eventually(
     look: Callable[[], T], within: float = LIMIT_S, what: str | Callable[[], str] = ""
 ) -> T:
-    """Wait until `look` gives something; `what` is said, or asked, when it never does."""
+    """Wait until `look` returns something; `what` is said, or asked, when it never does."""
     deadline = time.monotonic() + within
     while not (found := look()):
         if time.monotonic() > deadline:

@@ -73,7 +73,7 @@ class Post:
 
 
 class Ownership:
-    """Every third meter is ours; others serve the queue `yard`, nobody the queue `moor`."""
+    """Every third meter is ours; others serve the queue `yard`, none the queue `moor`."""
 
     elsewhere = False
 

@@ -187,7 +187,7 @@ class Talk:
 
 @contextmanager
 def talk(loop: Loop, greeting: bytes = b"") -> Iterator[tuple[Talk, socket.socket]]:
-    """Connect a line; give it and the device's end of it."""
+    """Connect a line; return it and the device's end of it."""
     with socket.create_server(("127.0.0.1", 0)) as device:
         one = Talk(loop)
 

@@ -123,7 +123,7 @@ def test_an_answer_of_another_device_is_not_taken(transport: LanReader) -> None:
 def test_a_device_that_is_asked_by_id_is_asked_for_what_its_profile_names(
     transport: LanReader, version: ProtocolVersion
 ) -> None:
-    """On 3.5, too; and with the ids where nobody would search."""
+    """On 3.5, too; and with ids that are not searched for."""
     held = {"1": True, "35": 35, "88": 88, "199": 199}
 
     def by_id(session: MockSession, request: MockRequest, usual: bytes | None) -> bytes | None:
@@ -154,7 +154,7 @@ def test_a_refusal_in_words_is_quoted(hasty: LanReader) -> None:
 
 @contextmanager
 def ipv4_alone() -> Iterator[int]:
-    """Take an IPv4 port that nobody listens on with IPv6, under a name that has both."""
+    """Take an IPv4 port without a listener on IPv6, under a name that has both."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield int(server.getsockname()[1])
 

@@ -66,7 +66,7 @@ def test_what_was_not_confirmed_for_an_hour_is_null_after_it_was_asked_for_twice
     # The second answer gets its time as well; then counters stay, as they may rest.
     assert current(said, START + HOUR + 2 * CONFIRM_AGAIN_S - 1) == {"1", "6", "18"}
     assert current(said, START + HOUR + 2 * CONFIRM_AGAIN_S) == {"1", "18"}
-    # Nobody asks for ever.
+    # It is not asked for ever.
     assert ask(said, START + 20 * HOUR) == {"18"}
 
 

@@ -39,7 +39,7 @@ def transport(server: TuyaCloud, state: Path, *keys: str) -> TuyaTransport:
 
 
 def refuse_thrice(transport: TuyaTransport) -> list[bool]:
-    """Read three times, and tell each time whether it failed."""
+    """Read three times; return whether each one failed."""
     failed = []
     for _ in range(3):
         try:

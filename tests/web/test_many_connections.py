@@ -1,4 +1,4 @@
-"""Very many connections to the page: they take nothing from the meters, nor from those who work."""
+"""Very many connections to the page: they delay neither the meters nor logged-in users."""
 
 import asyncio
 import socket

@@ -17,7 +17,7 @@ AWAY = "Redis does not answer"
 
 
 class AtOnce(Executor):
-    """Does work when it is given."""
+    """Run work at once."""
 
     def submit(self, work: Callable[..., Any], /, *_: Any, **__: Any) -> "Future[Any]":  # noqa: ANN401 - an executor's
         work()

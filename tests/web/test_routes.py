@@ -1,4 +1,4 @@
-"""Every route there is: who may ask it what. A new one is held to the strictest rules by itself."""
+"""Every route, and who may use it. A new one gets the strictest rules by default."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Streams of events: how many there may be, and what becomes of one that nobody takes in."""
+"""Streams of events: how many there may be, and what happens to one that is not read."""
 
 import asyncio
 import socket
