@@ -19,6 +19,7 @@ from esquirell.runtime.upkeep import Upkeep
 from esquirell.settings import Settings, private_files, state_files
 from esquirell.storage import sqlite
 from esquirell.storage.maintenance import archive
+from esquirell.storage.maintenance.copying import copy_database
 
 _SQLITE = "database.db"
 _POSTGRESQL = "database.dump"
@@ -144,7 +145,7 @@ def _copied_spool(spool: Path, folder: Path) -> tuple[dict[str, Path], list[str]
     copy, address = folder / state_files.SPOOL, f"file:{quote(str(spool))}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
-            sqlite.copy(connection, copy)
+            copy_database(connection, copy)
     except sqlite3.Error as error:
         if not sqlite.is_damage(error):
             raise ConfigError(f"{spool} can't be copied: {error}") from error

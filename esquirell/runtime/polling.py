@@ -14,13 +14,14 @@ from esquirell.runtime.mqtt import Mqtt
 from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage
 from esquirell.runtime.upkeep import Upkeep
+from esquirell.services.batch_inbox import BatchInbox
 from esquirell.services.delivery import Delivery
 from esquirell.services.fetch import Fetch
 from esquirell.services.lines import Lines
 from esquirell.services.patience import PatientStore
 from esquirell.services.poll import Poller
 from esquirell.services.reads import InFlightReads
-from esquirell.services.remote_reads import Inbox, OneWorker, RemoteReads
+from esquirell.services.remote_reads import OneWorker, RemoteReads
 from esquirell.services.reports import Reports
 from esquirell.services.saving import Saver
 from esquirell.services.timekeeping import Dating
@@ -130,9 +131,9 @@ class Polling:
         return RemoteReads(self.shared.relay, ownership)
 
     @cached_property
-    def inbox(self) -> Inbox:
+    def inbox(self) -> BatchInbox:
         """Reads of this worker on behalf of others."""
-        return Inbox(self.shared.relay, self.fetch.batch, self.remote.reading)
+        return BatchInbox(self.shared.relay, self.fetch.batch, self.remote.reading)
 
     def waiting(self) -> int:
         """Count the readings waiting on this machine; counting must not build what polls."""

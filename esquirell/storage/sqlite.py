@@ -1,16 +1,14 @@
-"""SQLite only: the file, its settings, and copies of it."""
+"""SQLite only: the file, its settings, and who may write."""
 
 import errno
 import json
 import logging
 import os
 import sqlite3
-import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,12 +18,10 @@ from sqlalchemy.engine import Connection, Engine, RootTransaction
 from sqlalchemy.event import listen
 from sqlalchemy.pool import QueuePool
 
-from esquirell import whole_file
 from esquirell.domain.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-_COPY_LIMIT_S = 600
 _SWITCH_LIMIT_S = 10
 _SWITCH_PAUSE_S = 0.02
 
@@ -278,39 +274,3 @@ def driver_connection(connection: Connection) -> sqlite3.Connection:
     if not isinstance(found, sqlite3.Connection):
         raise TypeError(f"not an SQLite connection: {found!r}")
     return found
-
-
-def copy(source: sqlite3.Connection, target: Path) -> None:
-    """Copy a database, even one in use, into a file, 0600: completely or not at all.
-
-    Raises ConfigError when the target can't be written, and sqlite3.Error.
-    """
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            _fill(temporary, source)
-            whole_file.sync(temporary)
-            whole_file.put(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{target} can't be written: {error.strerror}.") from error
-
-
-def _fill(path: Path, source: sqlite3.Connection) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        source.backup(connection, progress=_give_up_after(_COPY_LIMIT_S))
-        # In WAL mode a copy could not be read from read-only media.
-        connection.execute("PRAGMA journal_mode=DELETE")
-
-
-def _give_up_after(seconds: float) -> Callable[[int, int, int], None]:
-    deadline = time.monotonic() + seconds
-
-    def check(_status: int, _remaining: int, _total: int) -> None:
-        if time.monotonic() > deadline:
-            raise TimeoutError(errno.ETIMEDOUT, f"not done after {seconds:.0f} s")
-
-    return check

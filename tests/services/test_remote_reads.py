@@ -9,12 +9,11 @@ from support.waiting import LIMIT_S, eventually
 from support.workers import COLLECT_S, Ownership, Post, meters
 
 from esquirell.domain.meter import Meter
+from esquirell.services.batch_inbox import PLACES, BatchInbox
 from esquirell.services.remote_reads import (
     ANSWER_LIMIT_S,
     GUARD,
-    PLACES,
     TAKE_S,
-    Inbox,
     RemoteReads,
 )
 
@@ -187,7 +186,7 @@ def test_an_inbox_answers_what_it_claims(post: Post) -> None:
         done.append((kind, names))
         return {"meters": {}}
 
-    inbox = Inbox(post, read_batch)
+    inbox = BatchInbox(post, read_batch)
     post.claimed.add("taken")
     post.inbox = [
         {"kind": "scheduled", "meters": ["m1"], "ticket": ticket} for ticket in ("taken", "free")
@@ -207,7 +206,7 @@ def test_to_stand_by_for_others_takes_no_place_of_what_is_to_be_read(post: Post)
             poll_ends.wait(LIMIT_S)
         return {"meters": dict.fromkeys(names)}
 
-    inbox = Inbox(post, read_batch)
+    inbox = BatchInbox(post, read_batch)
     guards = [
         {"kind": f"{GUARD}{number}:scheduled", "meters": ["m0"], "ticket": f"guard {number}"}
         for number in range(2 * PLACES)

@@ -13,6 +13,7 @@ from esquirell.domain.clock import Clock
 from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
 from esquirell.storage import sqlite
 from esquirell.storage.database import Database
+from esquirell.storage.maintenance.copying import copy_database
 from esquirell.storage.maintenance.revision import HEAD, read_revision
 from esquirell.storage.tables import (
     corrected,
@@ -58,7 +59,7 @@ def backup(database: Database, target: Path) -> None:
     with database.connect() as connection:
         for damage in damages(connection, str(file), "quick_check"):
             raise ConfigError(damage)
-        sqlite.copy(sqlite.driver_connection(connection), target)
+        copy_database(sqlite.driver_connection(connection), target)
 
 
 def sqlite_file(database: Database) -> Path:

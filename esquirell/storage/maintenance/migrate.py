@@ -16,6 +16,7 @@ from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage import sqlite
 from esquirell.storage.database import Database
 from esquirell.storage.errors import DamagedError
+from esquirell.storage.maintenance.copying import copy_database
 from esquirell.storage.maintenance.revision import (
     EXIT_CONFIG,
     EXIT_UNAVAILABLE,
@@ -107,7 +108,7 @@ def _take_turn(connection: Connection) -> None:
 
 def _copy(database: Database, target: Path) -> None:
     with database.connect() as connection:
-        sqlite.copy(sqlite.driver_connection(connection), target)
+        copy_database(sqlite.driver_connection(connection), target)
 
 
 def _ignore_references(connection: sqlite3.Connection, _record: object) -> None:

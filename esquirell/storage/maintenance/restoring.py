@@ -10,10 +10,10 @@ from sqlalchemy.engine import URL
 
 from esquirell import whole_file
 from esquirell.domain.errors import ConfigError, UnavailableError
-from esquirell.storage import sqlite
 from esquirell.storage.database import Database
 from esquirell.storage.errors import DamagedError, translated
 from esquirell.storage.maintenance.care import damages, sqlite_file
+from esquirell.storage.maintenance.copying import copy_database
 from esquirell.storage.maintenance.revision import read_revision
 
 # A file and SQLite's files beside it: left behind, they would be applied to the new file.
@@ -57,7 +57,7 @@ def stage(source: Path, staged: Path) -> None:
             translated(URL.create("sqlite", database=str(source))),
             closing(sqlite3.connect(address, uri=True)) as original,
         ):
-            sqlite.copy(original, staged)
+            copy_database(original, staged)
         _examine(staged, str(source))
     except DamagedError as error:
         raise ConfigError(f"{source} is damaged or not an SQLite file: name a backup.") from error
