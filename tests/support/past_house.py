@@ -14,7 +14,8 @@ from esquirell.runtime.storage import Storage
 from esquirell.settings import Settings
 from esquirell.storage.maintenance.migrate import upgrade
 from esquirell.web.formats import NARROW_SPACE
-from esquirell.web.history import HistoryView, Section
+from esquirell.web.history import HistoryView
+from esquirell.web.history_sections import Section
 from esquirell.web.selection import RecordedMeters, Selection, select
 from esquirell.web.tables import Table
 from esquirell.web.texts import DEFAULT, texts_of

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from esquirell.domain.record import record
 from esquirell.web.handler import Handler
-from esquirell.web.history import HistoryView, Section
+from esquirell.web.history import HistoryView
+from esquirell.web.history_sections import Section
 from esquirell.web.pictures import live_of, picture, readout_of, style
 from esquirell.web.selection import COST, ENERGY, POWER, RecordedMeters, Selection, select
 from esquirell.web.spans import LENGTHS, Span
