@@ -71,7 +71,7 @@ faults: install ## each fault under a running service, for real; an hour. LOOP_S
 	FAULTS=1 $(BIN)/pytest -n0 tests/faults
 
 SOAK_MINUTES ?= 30
-soak: install ## half an hour with a fault at random each minute: SOAK_MINUTES, SOAK_SEED, SOAK_DATABASE=postgresql
+soak: install ## half an hour with a fault at random every minute: SOAK_MINUTES, SOAK_SEED, SOAK_DATABASE=postgresql
 	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/pytest -n0 -s tests/faults/test_soak.py
 
 mutants: install ## small changes that do harm: which of them no test notices. ROOMS="domain mqtt" COUNT=100 SEED=1

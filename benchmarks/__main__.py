@@ -19,7 +19,7 @@ PUBLISHED = ROOT / "docs" / "performance.md"
 PARTIAL = "performance.md"
 HOW = """How fast and how small esquirell is, measured on one machine in one run, side by side with
 a reference loop and two other programs. `python -m benchmarks` wrote this page. Each number says
-how it was got:
+how it was measured:
 
 - **CPU** is user and system time of all processes of the system that is measured, by the kernel's
   clock of each process. Redis, the MQTT broker and the simulated meters are not counted.
@@ -28,8 +28,8 @@ how it was got:
 - **Meters** are `tuyamock` devices in processes of their own: protocol 3.4, 28 datapoints of a
   PC321. Servers are a real redis-server and mosquitto; the database is SQLite on disk, settings
   are as shipped. Each system has an environment of its own, with what it needs and no more.
-- **The reference loop** (`benchmarks/reference.py`) is the least that
-  a person would write: tinytuya with kept connections, one row and one commit per reading, one
+- **The reference loop** (`benchmarks/reference.py`) is the least code
+  that does the job: tinytuya with kept connections, one row and one commit per reading, one
   publication with QoS 1. It has no schedule, no commands, no recovery.
 - **The peers** forward raw datapoints; they are asked over MQTT at the same pace. They neither
   decode, nor store, nor schedule.

@@ -118,7 +118,7 @@ def _window(systems: Mapping[str, System], costs: Mapping[str, Cost], window_s: 
 def _judge_commands(result: Result, answers: Sequence[Latency]) -> None:
     accepted = Sample(one.accepted_ms for one in answers)
     ended = Sample(one.ended_ms for one in answers)
-    during = "while 100 meters are polled each second, median"
+    during = "while 100 meters are polled every second, median"
     result.at_most(
         6, f"`fetch` to `accepted`, {during}", accepted.median, 10, "ms", accepted.text(0)
     )

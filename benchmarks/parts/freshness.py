@@ -53,7 +53,7 @@ def _result(rounds: list[Sample]) -> Result:
     result = Result()
     middle = Sample(one.median for one in rounds)
     tail = Sample(one.percentile(0.99) for one in rounds)
-    what = "due to MQTT message, 10 meters each second, device answers in 10 ms"
+    what = "due to MQTT message, 10 meters every second, device answers in 10 ms"
     result.at_most(4, f"{what}, median", middle.median, MEDIAN_MS, "ms", middle.text(0))
     result.at_most(4, f"{what}, 99th percentile", tail.median, TAIL_MS, "ms", tail.text(0))
     return result

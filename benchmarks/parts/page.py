@@ -97,14 +97,14 @@ def _drawn_anew(run: Run, visitor: Visitor, path: str) -> Sample:
 
 
 def _while_read(run: Run, result: Result, there: Servers, visitor: Visitor) -> None:
-    """Open a year again and again while each meter is read each second."""
+    """Open a year again and again while each meter is read every second."""
     lateness = Lateness()
     with readings_heard(there.mqtt_port, lateness.note), _again(lambda: visitor.opened(A_YEAR)):
         time.sleep(2.0)
         lateness.late_ms.clear()
         time.sleep(QUICK_OPENED_S if run.quick else OPENED_S)
         late = Sample(lateness.late_ms)
-    what = f"due to MQTT message, {READ_EACH_SECOND} meters each second, a year opened meanwhile"
+    what = f"due to MQTT message, {READ_EACH_SECOND} meters every second, a year opened meanwhile"
     median, tail = late.median, late.percentile(0.99)
     result.at_most(14, f"{what}, median", median, MEDIAN_MS, "ms")
     result.at_most(14, f"{what}, 99th percentile", tail, TAIL_MS, "ms")
@@ -130,7 +130,7 @@ def _again(work: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def _place(folder: Path, there: Servers, meters: Sequence[Device]) -> Iterator[Visitor]:
-    """Run a service whose meters are read each second; yield a visitor who is logged in."""
+    """Run a service whose meters are read every second; yield a visitor who is logged in."""
     port = free_port()
     # All readings are kept: a year of them is to be looked at.
     page = (

@@ -43,7 +43,7 @@ class Messages:
 
 
 def measure(run: Run) -> Result:
-    """Watch reports on their way, then what ten meters that report each second write."""
+    """Watch reports on their way, then what ten meters that report every second write."""
     result, costs = Result(), {}
     for count in SIZES:
         costs[count], late_ms, lost = _watched(run, count)
@@ -129,7 +129,7 @@ def _written(run: Run, result: Result) -> None:
         written = sum(tree.written_bytes() for tree in roots) - before
         rows = ours.readings() - stored
     a_day = written * DAY_S / seconds / 1e6
-    what = f"{CHATTY} meters that report each second, default settings"
+    what = f"{CHATTY} meters that report every second, default settings"
     result.at_most(8, f"bytes written a day, {what}, of {seconds:g} s", a_day, WRITTEN_MB, "MB")
     kept = rows / CHATTY * DAY_S / seconds * KEPT_DAYS * ROW_BYTES / 1e6
     result.at_most(

@@ -79,7 +79,7 @@ def _result(
     (quiet_s, quiet_bytes, readings), (idle_s, idle_bytes, _) = changes
     result = Result()
     rest = quiet_s / seconds * 100
-    what = f"CPU at rest, one meter each 60 s, over {seconds / 60:g} min"
+    what = f"CPU at rest, one meter every 60 s, over {seconds / 60:g} min"
     result.at_most(3, what, rest, REST_PERCENT, "% of one core")
     _judge_punctuality(result, seconds, late)
     _judge_written(result, quiet_bytes, readings)
@@ -94,7 +94,7 @@ def _result(
 
 
 def _judge_written(result: Result, written: int, readings: int) -> None:
-    what = f"bytes written per reading with Redis, one meter each 60 s, {readings} readings"
+    what = f"bytes written per reading with Redis, one meter every 60 s, {readings} readings"
     if readings:
         result.at_most(8, what, written / KIB / readings, WRITTEN_KIB, "KiB")
     else:

@@ -31,7 +31,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
 @pytest.fixture
 def config(broker: Mosquitto, server: RedisProcess, device: SimulatedMeter) -> str:
-    """One meter, read each second."""
+    """One meter, read every second."""
     table = meter_table("main", device.port)
     return configuration([table], mqtt_port=broker.port, redis_url=server.url)
 

@@ -108,7 +108,7 @@ def test_costs_come_within_a_minute_at_first_and_then_on_the_quarter(shop: Works
 def test_meters_of_before_are_worked_up_at_the_start_and_then_on_the_quarter(
     shop: Workshop,
 ) -> None:
-    """A restart writes no statistics of old meters each minute; new ones don't have to wait."""
+    """A restart writes no statistics of old meters every minute; new ones don't have to wait."""
     shop.put((MIDNIGHT, {"energy_import": 1.0}))
     told: list[str] = []
     clocks = Clocks()

@@ -107,7 +107,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, redis: RedisProcess) -> Iterator[Service]:
-    """A service with a meter that can't be reached, read each second."""
+    """A service with a meter that can't be reached, read every second."""
     folder = tmp_path_factory.mktemp("service")
     (folder / "my_tasks.py").write_text(TASKS)
     (folder / "my_other.py").write_text(OTHER)

@@ -1,4 +1,4 @@
-"""What a poll asks of Redis, counted: with a meter each second most of what it costs is fixed."""
+"""What a poll asks of Redis, counted: with a meter every second most of what it costs is fixed."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Each fault, injected for real, under twenty meters that are read each second.
+"""Each fault, injected for real, under twenty meters that are read every second.
 
 The simulated meters count their answers. Whatever happens, each answer ends up in the database
 once; only those that a process held in its hands when it was killed may be missing.

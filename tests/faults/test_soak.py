@@ -1,4 +1,4 @@
-"""A long run: twenty meters each second, a fault at random each minute, nothing lost."""
+"""A long run: twenty meters every second, a fault at random every minute, nothing lost."""
 
 import os
 import random

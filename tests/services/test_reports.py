@@ -58,7 +58,7 @@ class CountingStore(ReadingStore):
 
 
 def test_a_database_that_is_away_is_asked_about_a_meter_every_ten_seconds() -> None:
-    """A meter may report each second, and each question may take as long as a timeout."""
+    """A meter may report every second, and each question may take as long as a timeout."""
     store = CountingStore()
     bench = Bench(store)
     store.away = True

@@ -1,4 +1,4 @@
-"""A meter that is polled each minute by processes that come and go."""
+"""A meter that is polled every minute by processes that come and go."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -17,7 +17,7 @@ SECOND = timedelta(seconds=1)
 
 
 class House:
-    """A meter that is polled each minute by processes that come and go."""
+    """A meter that is polled every minute by processes that come and go."""
 
     def __init__(self, database: Database, profile: str = "owon_pc321") -> None:
         self.database = database
