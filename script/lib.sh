@@ -22,6 +22,9 @@ need_python() {
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         fail "$($python --version) is too old; esquirell needs Python 3.11, as in Debian 12 and Ubuntu 24.04," \
             "or newer; if another one is installed: PYTHON=python3.12 $0"
+    "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 15))' ||
+        fail "$($python --version) is too new; esquirell runs on Python 3.11 to 3.14;" \
+            "if another one is installed: PYTHON=python3.14 $0"
 }
 
 # need_command COMMAND PACKAGE: note the package if the command is not there.

@@ -38,8 +38,8 @@ docs/how-to/local-key.md
   typed  another program has it already"""
 
 REPORTS_OFTEN = (
-    "Every few seconds a report comes from: {names}. publish_every = 10 is set, as Home Assistant "
-    "would otherwise store several hundred thousand rows a day of each"
+    "{names}: reports every few seconds, so publish_every = 10 is set: Home Assistant would "
+    "otherwise store several hundred thousand rows a day of each meter"
 )
 
 

@@ -98,7 +98,7 @@ class Statuses:
         for warning in sorted(now - before):
             log.warning("meter %s: %s", name, warning)
         for warning in sorted(before - now):
-            log.info("meter %s: resolved: %s", name, warning)
+            log.info("meter %s: the warning has ended: %s", name, warning)
         self._warned[name] = now
 
     def _load(self) -> dict[str, MeterStatus]:

@@ -1,11 +1,14 @@
 """The README and the other pages, checked against the code."""
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.version import Version
 from support.waiting import LIMIT_S
 
 from esquirell.cli.commands import COMMANDS
@@ -67,6 +70,34 @@ def test_the_two_commands_are_there_and_can_be_run(script: str) -> None:
     path = ROOT / "script" / script
     assert path.stat().st_mode & 0o111
     subprocess.run(["/bin/sh", "-n", str(path)], check=True, timeout=LIMIT_S)
+
+
+@pytest.mark.parametrize(
+    ("version", "answer"),
+    [("3.10", "is too old"), ("3.11", ""), ("3.14", ""), ("3.15", "is too new")],
+)
+def test_the_scripts_say_which_python_they_need(tmp_path: Path, version: str, answer: str) -> None:
+    """By the versions that pip accepts, whose own message names neither a remedy nor the system."""
+    python = tmp_path / "python"
+    pretended = f"import sys; sys.version_info = ({version.replace('.', ', ')})"
+    python.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && { echo Python; exit; }\n'
+        f'exec {sys.executable} -c "{pretended}\n$2"\n'
+    )
+    python.chmod(0o700)
+    said = subprocess.run(
+        ["/bin/sh", "-c", ". script/lib.sh; need_python"],
+        cwd=ROOT,
+        env={"PYTHON": str(python), "PATH": os.environ["PATH"]},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    assert (said.returncode == 0) == (not answer)
+    assert answer in said.stderr
+    lowest, beyond = map(Version, re.findall(r"requires-python = .>=(.*),<(.*)\"", PROJECT)[0])
+    assert (said.returncode == 0) == (lowest <= Version(version) < beyond)
 
 
 def test_every_dependency_has_its_reason() -> None:

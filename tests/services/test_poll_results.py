@@ -149,7 +149,7 @@ def test_a_warning_is_logged_when_it_comes_and_when_it_goes(
         bench.poller.poll([meter()])
         bench.clock.advance(60)
     assert caplog.text.count("meter main: voltage_a is not between 80 and 300") == 1
-    assert caplog.text.count("meter main: resolved: voltage_a is not between") == 1
+    assert caplog.text.count("meter main: the warning has ended: voltage_a is not between") == 1
     published = [reading.values["voltage_a"] for reading, _ in bench.publisher.readings]
     assert published == [23.6] * 8 + [236.0] * 8
 
