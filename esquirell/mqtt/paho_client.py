@@ -2,13 +2,11 @@
 
 import socket
 import ssl
-from typing import Literal
 
 from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
 
 from esquirell.mqtt.options import Options, Will
 from esquirell.mqtt.outbox import encode
@@ -16,37 +14,10 @@ from esquirell.mqtt.outbox import encode
 CONNECT_LIMIT_S = 5.0
 _PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
-# What follows the number in an acknowledgement of a message that was taken: mostly nothing, or
-# that nobody has subscribed to its topic.
-USUAL = {
-    b"": ReasonCode(PacketTypes.PUBACK),
-    b"\x10": ReasonCode(PacketTypes.PUBACK, identifier=0x10),
-}
-_NO_PROPERTIES = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]  # untyped
-_NUMBER = 2
-
-
-class _Client(Client):
-    """paho's client, which does not take apart each of the usual acknowledgements anew.
-
-    paho makes up to three objects of dozens of fields for each: a third of what a message costs.
-    """
-
-    def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
-        packet = bytes(self._in_packet["packet"])
-        code = USUAL.get(packet[_NUMBER:])
-        if code is None or cmd != "PUBACK" or len(packet) < _NUMBER:
-            return super()._handle_pubackcomp(cmd)
-        number = int.from_bytes(packet[:_NUMBER], "big")
-        with self._out_message_mutex:
-            if number in self._out_messages:
-                return self._do_on_publish(number, code, _NO_PROPERTIES)
-        return MQTTErrorCode.MQTT_ERR_SUCCESS
-
 
 def client_of(options: Options, context: ssl.SSLContext | None, will: Will | None) -> Client:
     """Return a client that is not connected yet."""
-    client = _Client(
+    client = Client(
         CallbackAPIVersion.VERSION2,
         client_id=options.client_id,
         clean_session=None if options.protocol == "5" else options.starts_afresh,
