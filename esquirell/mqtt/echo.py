@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from esquirell.mqtt.link import Link, Message
 
-EVERY_S = 7.0
-# One message may be lost: brokers drop those of QoS 0 while they have a lot to send to us.
-MISSED_AFTER_S = 10.0
+# Both together within the half minute in which a fault is to be named. One message may be lost:
+# brokers drop those of QoS 0 while they have a lot to send to us.
+EVERY_S = 14.0
+MISSED_AFTER_S = 15.0
 
 
 class Echo:
@@ -21,7 +22,7 @@ class Echo:
     def __init__(self, topic: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.topic = topic
         self._clock = clock
-        self._word = secrets.token_hex(8).encode()
+        self._word = f"delivery check {secrets.token_hex(8)}".encode()
         self._next_at = 0.0
         # When the first of those was sent that did not come back; None if the last one did.
         self._asked_at: float | None = None

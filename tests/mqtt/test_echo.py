@@ -16,8 +16,8 @@ TOPIC = "esquirell/bridge/doctor"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("esquirell.mqtt.echo.EVERY_S", EVERY_S / 50)
-    monkeypatch.setattr("esquirell.mqtt.echo.MISSED_AFTER_S", MISSED_AFTER_S / 10)
+    monkeypatch.setattr("esquirell.mqtt.echo.EVERY_S", EVERY_S / 100)
+    monkeypatch.setattr("esquirell.mqtt.echo.MISSED_AFTER_S", MISSED_AFTER_S / 15)
 
 
 def test_a_broker_that_confirms_everything_and_delivers_nothing_is_named(tmp_path: Path) -> None:
