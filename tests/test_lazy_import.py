@@ -115,7 +115,7 @@ def test_what_recognises_a_meter_is_not_loaded_for_profiles_that_are_configured(
     program = """
 import sys
 from esquirell.domain.meter import Meter
-import esquirell.daemon.process, esquirell.runtime.root, esquirell.web.role
+import esquirell.daemon.process, esquirell.runtime.root, esquirell.web.server
 from esquirell.profiles import Choices
 meter = Meter(name="main", device_id="a", local_key="0123456789abcdef", profile="plug")
 assert Choices().decode(meter, {"18": 100, "19": 230, "20": 2300}).values["voltage"] == 230

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
-from esquirell.cli.choice import OneOf
+from esquirell.cli.call import OneOf
 from esquirell.cli.output import say, warn
 from esquirell.domain.errors import MeterError, MeterUnreachableError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter

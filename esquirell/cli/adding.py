@@ -7,8 +7,7 @@ from typing import Any, get_args
 
 import click
 
-from esquirell.cli.call import Call, Command, misuse, pass_call
-from esquirell.cli.choice import OneOf
+from esquirell.cli.call import Call, Command, OneOf, misuse, pass_call
 from esquirell.cli.meter_names import METER
 from esquirell.cli.output import (
     in_terminal,

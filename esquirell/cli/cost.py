@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 import click
 
-from esquirell.cli.call import Call, Command, misuse, pass_call
-from esquirell.cli.choice import OneOf
+from esquirell.cli.call import Call, Command, OneOf, misuse, pass_call
 from esquirell.cli.meter_names import METER
 from esquirell.cli.moments import span_of
 from esquirell.cli.output import in_terminal, print_json, print_table, warn, working

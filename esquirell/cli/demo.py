@@ -6,8 +6,7 @@ from typing import Literal
 
 import click
 
-from esquirell.cli.call import Call, Command, pass_call
-from esquirell.cli.choice import OneOf
+from esquirell.cli.call import Call, Command, OneOf, pass_call
 from esquirell.cli.output import say
 
 PORT = click.IntRange(1, 65535)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from esquirell.cli import accounts
-from esquirell.cli.choice import OneOf
+from esquirell.cli.call import OneOf
 from esquirell.cli.invocation import program
 from esquirell.cli.mqtt import LEAVE_S, reach
 from esquirell.cli.output import print_table, say, warn

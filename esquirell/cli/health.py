@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import click
 
-from esquirell.cli.call import Call, Command, pass_call
-from esquirell.cli.choice import OneOf
+from esquirell.cli.call import Call, Command, OneOf, pass_call
 from esquirell.cli.output import print_json, say
 from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.domain.process import Process

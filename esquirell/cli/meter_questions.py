@@ -8,7 +8,7 @@ import click
 from pydantic import SecretStr
 
 from esquirell.cli import guide
-from esquirell.cli.choice import OneOf
+from esquirell.cli.call import OneOf
 from esquirell.cli.meter_names import unknown
 from esquirell.cli.output import say
 from esquirell.domain.hosts import check_peer

@@ -8,8 +8,7 @@ from typing import Any
 import click
 
 from esquirell.cli import export
-from esquirell.cli.call import Call, Command, misuse, pass_call
-from esquirell.cli.choice import OneOf
+from esquirell.cli.call import Call, Command, OneOf, misuse, pass_call
 from esquirell.cli.export import load_arrow, new_file
 from esquirell.cli.meter_names import METER, expand
 from esquirell.cli.moments import span_of

@@ -6,8 +6,7 @@ from typing import get_args
 
 import click
 
-from esquirell.cli.call import Call, Command, misuse, pass_call
-from esquirell.cli.choice import OneOf
+from esquirell.cli.call import Call, Command, OneOf, misuse, pass_call
 from esquirell.cli.invocation import as_typed, password_command
 from esquirell.cli.output import warn
 from esquirell.cli.ownership import refuse_root
@@ -69,7 +68,7 @@ def with_page(runtime: Runtime, role: roles.Role) -> roles.Role:
     """Return a role with the page beside it, if it is enabled."""
     if not runtime.settings.web.port and state_dir_of(os.environ) is None:
         return role
-    from esquirell.web.role import beside  # noqa: PLC0415 - megabytes that only the page needs
+    from esquirell.web.server import beside  # noqa: PLC0415 - megabytes that only the page needs
 
     return beside(runtime, role, password_command())
 

@@ -33,7 +33,7 @@ def _serve(call: Call) -> int:
     from esquirell.cli.run import start  # noqa: PLC0415 - the other commands need no Celery
     from esquirell.daemon import process, restarting  # noqa: PLC0415 - the same
     from esquirell.daemon.preparing import prepare  # noqa: PLC0415 - the same
-    from esquirell.web.role import alone  # noqa: PLC0415 - the same
+    from esquirell.web.server import alone  # noqa: PLC0415 - the same
 
     runtime = start(call)
     prepare(runtime, schedules=False)

@@ -3,7 +3,7 @@
 from tornado.routing import Rule
 from tornado.web import HTTPError, StaticFileHandler, stream_request_body, url
 
-from esquirell.web.api import endpoint, events, listed, requests, rows
+from esquirell.web.api import endpoint, listed, requests, rows
 from esquirell.web.command_page import CommandProgress
 from esquirell.web.handler import Handler
 from esquirell.web.pages import adding, history, log, login, meters, now, schedules, system
@@ -109,7 +109,7 @@ def _rules() -> list[Rule]:
         url(r"/api/v1/cost", rows.Costs),
         url(r"/api/v1/log", listed.Logged),
         url(r"/api/v1/log/([0-9a-f-]{36})", listed.LogEntryApi),
-        url(r"/api/v1/events", events.Events),
+        url(r"/api/v1/events", listed.Events),
         url(r"/api/v1/openapi.json", listed.OpenApi),
         url(r"/api/v1/requests/([a-z/]+)", requests.Requests),
         url(r"/api(?:/.*)?", endpoint.Unknown),

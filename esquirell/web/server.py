@@ -1,17 +1,21 @@
-"""The web server as a part of a process: its listeners, and the loop that serves them."""
+"""The page in a process, with the other roles or alone: its listeners and the loop of them all."""
 
 import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from threading import BoundedSemaphore
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 
+from esquirell.daemon.following import following_meters
 from esquirell.daemon.parts import RunOnce, ServicePart
+from esquirell.daemon.roles import Role
+from esquirell.runtime.mqtt import published
 from esquirell.runtime.page_address import page_url
 from esquirell.runtime.root import Runtime
 from esquirell.settings.home_assistant_app import TOKEN
@@ -23,6 +27,7 @@ from esquirell.web.site import LARGEST_BODY, Shared, Site
 log = logging.getLogger(__name__)
 
 TURN_S = 10.0
+WAIT_S = 1.0
 # Larger headers are cut off without an answer; for the allowed size see site.py.
 READ_HEADERS = 256 * 1024
 IDLE_S = 75.0
@@ -42,6 +47,36 @@ def web(runtime: Runtime, live: Live, password_command: str) -> ServicePart:
         return Shared(runtime, live, password_command)
 
     return ServicePart("web", lambda: _serving(share, interrupter), interrupter.hurry)
+
+
+def beside(runtime: Runtime, role: Role, password_command: str) -> Role:
+    """Return a polling role with the page added: its values are live from the polls.
+
+    The login form names `password_command`, which shows the password.
+    """
+    live = Live()
+    runtime.mqtt.publisher.on_reading(live.take)
+    runtime.mqtt.publisher.on_event(live.note)
+    return replace(role, parts=(*role.parts, web(runtime, live, password_command)))
+
+
+def alone(runtime: Runtime, password_command: str) -> Role:
+    """Return the page as a role: live from retained MQTT messages, or else from the database."""
+    if not runtime.settings.web.port:
+        log.warning("the page is switched off: set port under [web]")
+        return Role(("web",))
+    live = Live(refresh_s=5.0)
+    page = web(runtime, live, password_command)
+    return Role(("web",), (page, _listening(runtime, live), following_meters(runtime)))
+
+
+def _listening(runtime: Runtime, live: Live) -> ServicePart:
+    @contextmanager
+    def make() -> Iterator[RunOnce]:
+        with published(runtime.settings, live.take, live.note):
+            yield lambda: WAIT_S
+
+    return ServicePart("readings", make)
 
 
 class BoundedServer(HTTPServer):

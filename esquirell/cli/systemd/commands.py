@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from esquirell.cli.call import Call, Group, pass_call
-from esquirell.cli.choice import OneOf
+from esquirell.cli.call import Call, Group, OneOf, pass_call
 from esquirell.cli.output import in_terminal, print_json, print_table, say, warn
 from esquirell.cli.systemd import environment, installing
 from esquirell.cli.systemd.layout import CONFIGURATION, Layout, Releases, for_root

@@ -1,16 +1,22 @@
-"""Lists: meters, schedules, health, the log of commands; and openapi.json."""
+"""Lists: meters, schedules, health, the log of commands; events; and openapi.json."""
 
+import asyncio
 import re
 
 from esquirell.domain.command import entry_of
 from esquirell.domain.errors import CommandError
+from esquirell.domain.reading import Reading, payload
 from esquirell.web.api.endpoint import Api, invalid
 from esquirell.web.api.openapi import document
 from esquirell.web.handler import ProblemError
+from esquirell.web.json_text import encode
+from esquirell.web.live import LOOK_AGAIN, News
 from esquirell.web.site import Lane
+from esquirell.web.stream import EventStream
 
 MOST_LOGGED = 1000
 LOGGED = 50
+KEEP_ALIVE_S = 20.0
 SMALL = re.compile(r"[0-9]{1,6}")
 
 
@@ -62,3 +68,27 @@ class OpenApi(Api):
     async def get(self) -> None:
         """Answer with the description."""
         self.write_json(await self.compute(lambda: document(f"{self.visit.base}/api/v1")))
+
+
+class Events(Api, EventStream):
+    """Streams readings and events, as the server-sent events `reading` and `event`."""
+
+    async def follow(self, queue: "asyncio.Queue[News]") -> None:
+        """Stream them; a comment now and then detects a closed connection."""
+        await self.send(b":\n\n")
+        while True:
+            try:
+                news = await asyncio.wait_for(queue.get(), KEEP_ALIVE_S)
+            except TimeoutError:
+                await self.send(b":\n\n")
+            else:
+                if news is not LOOK_AGAIN:
+                    await self.send(_sent(news))
+
+
+def _sent(news: News) -> bytes:
+    if isinstance(news, Reading):
+        kind, shape = "reading", {"meter": news.meter} | payload(news, tuple(news.values))
+    else:
+        kind, shape = "event", dict(news)
+    return b"event: %s\ndata: %s\n\n" % (kind.encode(), encode(shape))
