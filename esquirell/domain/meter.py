@@ -80,7 +80,9 @@ class Meter(BaseModel):
     `upstream` names the meter that measures this one's energy as well, as the main one does.
     """
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     name: Slug
     label: Annotated[str, AfterValidator(as_shown)] = ""

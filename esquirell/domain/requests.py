@@ -25,7 +25,9 @@ Level = Literal["debug", "info", "warning", "error"]
 class Payload(BaseModel):
     """What every command may carry; `transaction` comes back with the answer."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     transaction: Annotated[Transaction, Field(description="comes back with the answer")] = None
 

@@ -41,7 +41,9 @@ class Schedule(BaseModel):
     seconds, null means the interval, at least ten.
     """
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     name: Slug
     task: Annotated[str, Field(min_length=1, max_length=200)] = FETCH

@@ -234,3 +234,22 @@ def test_whatever_a_meter_says_energies_never_fall(
             if key in reading.values:
                 assert reading.values[key] >= last.get(key, 0.0)
                 last[key] = reading.values[key]
+
+
+@pytest.mark.parametrize("suffixes", [("a", "b", "c"), ("9", "10")])
+def test_without_a_total_the_power_of_each_phase_or_channel_is_summed_up(
+    suffixes: tuple[str, ...],
+) -> None:
+    powers = {f"active_power_{suffix}": 600.0 for suffix in suffixes}
+    *_, last = judged([powers] * 3, Instrument("clamps", tuple(powers)))
+    ledger = last.ledger
+    assert ledger
+    # 600 W for two minutes.
+    found = {suffix: round(one.imported, 6) for suffix, one in ledger.integrals.items()}
+    assert found == dict.fromkeys(suffixes, 0.02)
+
+
+def test_the_powers_of_an_inverters_inputs_are_not_summed_up() -> None:
+    powers = {"active_power_pv": 600.0, "active_power_battery": 200.0}
+    *_, last = judged([powers] * 3, Instrument("inverter", tuple(powers)))
+    assert not last.ledger or last.ledger.integrals == {}

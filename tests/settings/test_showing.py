@@ -2,9 +2,12 @@ import json
 import tomllib
 
 import pytest
+from pydantic import ValidationError
 from support.configuration import KEY, METER, ConfigurationFolder
 
+from esquirell.services.command_table import COMMANDS
 from esquirell.settings import Settings, load, masked, public
+from esquirell.settings.keys import LISTS, SECTIONS
 from esquirell.settings.writing import to_toml
 
 FULL = f"""
@@ -99,3 +102,14 @@ def test_the_own_redis_listens_on_a_socket(folder: ConfigurationFolder) -> None:
     assert settings.redis.embedded
     assert settings.redis_url == f"unix://{folder.path}/data/redis.sock?db=0"
     assert not folder.load("").redis.embedded
+
+
+MODELS = {**SECTIONS, **LISTS, **{command.name: command.payload for command in COMMANDS.values()}}
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_what_pydantic_says_of_a_wrong_value_does_not_show_it(name: str) -> None:
+    """A traceback says it, too: with `--debug`, or in the log of a fault that nobody foresaw."""
+    with pytest.raises(ValidationError) as refused:
+        MODELS[name].model_validate({key: {"key": SECRETS} for key in MODELS[name].model_fields})
+    assert SECRETS[0] not in str(refused.value)
