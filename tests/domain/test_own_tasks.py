@@ -78,7 +78,7 @@ def test_over_mqtt_all_can_if_that_is_wanted() -> None:
 
 
 def test_a_task_that_needs_a_model_is_refused_without_one(tasks: TaskRegistry) -> None:
-    with pytest.raises(CommandError, match=r"it takes \*numbers; return it a model"):
+    with pytest.raises(CommandError, match=r"it takes \*numbers; give it a model"):
         tasks.get("m.loose")
     assert len(tasks.problems()) == len(["m.loose", "heat"])
 
