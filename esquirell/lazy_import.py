@@ -12,7 +12,7 @@ class _Placeholder(ModuleType):
     """Stands in for a module that has not been used yet."""
 
     def __getattr__(self, name: str) -> object:
-        # Whoever imports it meanwhile would find the placeholder instead of the module.
+        # A module that imports it meanwhile would get the placeholder instead.
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
         found: object = getattr(import_module(self.__name__), name)

@@ -52,7 +52,7 @@ class Relay:
             return bool(self._client.set(_taken(ticket), 1, nx=True, ex=TAKEN_S))
 
     def keep(self, tickets: Collection[str]) -> None:
-        """Record that the work on tickets goes on."""
+        """Record that the work on tickets continues."""
         with reaching_redis(), self._client.pipeline() as pipe:
             for ticket in tickets:
                 pipe.set(_taken(ticket), 1, ex=TAKEN_S)

@@ -141,7 +141,7 @@ def _refuse_span(*given: str | None) -> None:
 
 
 def _new_time(call: Call, to: str | None, by: str | None) -> Callable[[datetime], datetime]:
-    """Return the rule that gives the first reading its new time. Raises UsageError."""
+    """Return the rule that assigns the first reading its new time. Raises UsageError."""
     if to is not None and by is None:
         moment = moment_of("--to", to, call.settings.timezone)
         return lambda _: moment

@@ -31,7 +31,7 @@ _CLEAR_LINE = "\r\x1b[K"
 
 
 def in_terminal() -> bool:
-    """Whether the output goes to people rather than to programs."""
+    """Whether people rather than programs read the output."""
     return sys.stdout.isatty()
 
 
@@ -78,7 +78,7 @@ def say(sentence: str, *, err: bool = False) -> None:
 
 
 def warn(sentence: str) -> None:
-    """Print a warning: the command goes on."""
+    """Print a warning; the command continues."""
     say(f"warning: {sentence}", err=True)
 
 

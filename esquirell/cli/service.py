@@ -127,5 +127,5 @@ def finish(runtime: Runtime, command: str, data: Mapping[str, Any]) -> Mapping[s
 
 
 def failure(answer: Answer) -> CommandError:
-    """Return the error that an unsuccessful answer stands for."""
+    """Return the error that an unsuccessful answer reports."""
     return CommandError(answer.code or "internal", answer.error or "the service gave no reason")

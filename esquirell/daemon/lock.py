@@ -155,7 +155,7 @@ def redis_owner(service: str, file: Path | None, database: str) -> str:
 
 
 def _file_id(file: Path | None) -> str:
-    """Return what tells a file from its copies on this machine; "-" if there is none."""
+    """Return what distinguishes a file from its copies on this machine; "-" if there is none."""
     try:
         found = file.stat() if file else None
     except OSError:

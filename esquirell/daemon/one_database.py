@@ -8,7 +8,7 @@ from esquirell.runtime.machine import Machine
 from esquirell.runtime.root import Runtime
 from esquirell.runtime.shared import LEASE_S, Lease
 
-# As long as no file can tell, a server may have several names.
+# A database server may have several names, so all servers count as the same one.
 SERVER = "server"
 # By then what the same database was known by is forgotten: its disk was plugged in again, or the
 # settings of a service that was killed name another one by now.
@@ -36,7 +36,7 @@ def identity(file: Path | None, boot: str) -> str | None:
 
 
 def claim_of_workers(runtime: Runtime) -> RedisClaim:
-    """Return what all workers with the database of this one claim their Redis by."""
+    """Return the claim on Redis shared by all workers with this worker's database."""
     file, boot = runtime.storage.database.file, Machine().boot
     leases = leases_of(
         lambda: identity(file, boot),
@@ -48,7 +48,7 @@ def claim_of_workers(runtime: Runtime) -> RedisClaim:
 def leases_of(
     find: Callable[[], str | None], make: Callable[[str], Lease]
 ) -> Callable[[], Lease | None]:
-    """Return a function that gives the lease of what is found now; None if nothing is found."""
+    """Return a function that returns the lease of the identity found now; None if there is none."""
     known: dict[str, Lease] = {}
 
     def lease() -> Lease | None:

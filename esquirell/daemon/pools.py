@@ -62,7 +62,7 @@ class Pool:
 
 
 def connect_children(runtime: Runtime) -> None:
-    """Give each process of a forking pool its own runtime, and close it at the end.
+    """Set up a runtime of its own in each process of a forking pool, and close it at the end.
 
     Threads and sockets do not survive a fork.
     """

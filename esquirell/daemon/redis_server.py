@@ -157,7 +157,7 @@ class RedisServer:
         return 1.0
 
     def _hangs(self) -> bool:
-        """Whether it has not answered for long, as far as this process was there to hear it."""
+        """Whether it has not answered for long, not counting pauses of this process."""
         now = self._now()
         if now - self._looked_at < LOOK_EVERY_S:
             return False

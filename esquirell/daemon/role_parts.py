@@ -71,7 +71,7 @@ def bridge_part(runtime: Runtime, lease: Lease | None = None) -> ServicePart:
 
 
 def _keep(lease: Lease) -> None:
-    """Hold a lease, even against another holder: a bridge alone gives way to a whole service."""
+    """Hold a lease, even against another holder: a bridge alone yields to a complete service."""
     try:
         if not lease.hold():
             lease.seize()

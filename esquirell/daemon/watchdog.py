@@ -35,7 +35,7 @@ class Gauge:
 
 
 class Progress:
-    """Records that a loop goes on, for a gauge."""
+    """Records that a loop makes progress, for a gauge."""
 
     def __init__(self) -> None:
         self._noted_at = time.monotonic()

@@ -20,7 +20,7 @@ def invert(
     """Turn powers round and swap import with export, for all (True) or for some phases.
 
     Of some phases only, the totals are summed again, over the phases among `keys`, all keys of
-    the meter; a total that can't be is left out. Gives the values, and a sentence for each
+    the meter; a total that can't be is left out. Return the values, and a sentence for each
     counter that stays as the device has it.
     """
     if which is True:

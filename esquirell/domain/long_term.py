@@ -96,7 +96,7 @@ class Step:
 
 
 def whole_hour(moment: datetime) -> datetime:
-    """Return the start of the hour of UTC that a moment lies in."""
+    """Return the start of the UTC hour that contains a moment."""
     return moment - timedelta(
         minutes=moment.minute, seconds=moment.second, microseconds=moment.microsecond
     )

@@ -27,7 +27,7 @@ class Calendar:
         self._zone = ZoneInfo(zone)
 
     def floor(self, moment: datetime, period: Period) -> datetime:
-        """Return the start of the period that `moment` lies in."""
+        """Return the start of the period that contains `moment`."""
         local = moment.astimezone(self._zone).replace(second=0, microsecond=0)
         if period == "quarter":
             return local.replace(minute=local.minute // 15 * 15).astimezone(UTC)

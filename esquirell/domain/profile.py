@@ -80,7 +80,7 @@ class Datapoint(BaseModel):
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """The quantity keys that this datapoint is known to give."""
+        """The quantity keys that this datapoint is known to yield."""
         if self.frame:
             return quantities_of(self.frame, self.suffix)
         return (self.key,) if self.key else ()

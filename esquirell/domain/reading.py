@@ -1,4 +1,4 @@
-"""A reading and what goes with it: its ledger, the outcome of a poll, the state of a meter."""
+"""A reading and what belongs to it: its ledger, the outcome of a poll, the state of a meter."""
 
 from collections.abc import Mapping
 from dataclasses import field, replace
@@ -147,7 +147,7 @@ def payload(reading: Reading, keys: tuple[str, ...]) -> dict[str, object]:
 
 @record
 class Outcome:
-    """A reading, or the error that stands for it.
+    """A reading, or the error in its place.
 
     `reading` and `error` may both be there: a reading that was taken and could not be stored.
     """

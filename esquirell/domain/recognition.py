@@ -80,7 +80,7 @@ class Candidate:
 
 @record
 class ExaminedCandidate:
-    """A candidate that was heard: what it makes of the answer, and what that proves."""
+    """A candidate with its interpretation of the answer, and what that proves."""
 
     candidate: Candidate
     decoded: Decoded
@@ -89,7 +89,7 @@ class ExaminedCandidate:
 
     @property
     def is_refused(self) -> bool:
-        """Return whether what it makes of the answer can't be."""
+        """Whether its interpretation of the answer is impossible."""
         return bool(self.evidence.refusals or self.decoded.refused)
 
 

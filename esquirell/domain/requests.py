@@ -23,7 +23,7 @@ Level = Literal["debug", "info", "warning", "error"]
 
 
 class Payload(BaseModel):
-    """What every command may carry; `transaction` comes back with the answer."""
+    """What every command may contain; the answer repeats `transaction`."""
 
     model_config = ConfigDict(
         defer_build=True, frozen=True, extra="forbid", hide_input_in_errors=True
@@ -192,7 +192,7 @@ class MeterChange(MeterFields):
 
 
 class MeterExchange(MeterFields):
-    """Another device in the place of a meter's; its history goes on under the same name."""
+    """Another device in the place of a meter's; its history continues under the same name."""
 
     name: Reference
     test: bool = True

@@ -81,7 +81,7 @@ class Window(BaseModel):
         return Prices(self.import_price, self.export_price)
 
     def holds(self, local: datetime) -> bool:
-        """Whether a moment, in local time, lies within."""
+        """Whether a moment, in local time, is within it."""
         today = local.date()
         if self.valid_from is not None and today < self.valid_from:
             return False

@@ -28,7 +28,7 @@ WORKERS = 100
 
 
 class History(Events):
-    """Flower's own, except that it never gives up, and masks secrets first.
+    """Flower's own, except that it never stops trying, and masks secrets first.
 
     Flower pauses ever longer between two attempts to reach Redis, up to hours.
     """

@@ -112,7 +112,7 @@ class Claim:
 
 
 class _Search:
-    """Listens for users of a base topic; our own request comes back as the end mark."""
+    """Listens for users of a base topic; our own request, echoed, is the end mark."""
 
     def __init__(self, topics: Topics, instance: str) -> None:
         self._topics = topics

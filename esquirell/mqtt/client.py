@@ -89,7 +89,7 @@ class Connection:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has accepted the connection, and it still stands."""
+        """Whether the broker has accepted the connection, and it is still open."""
         return self._connected
 
     @property
@@ -311,7 +311,7 @@ class Connection:
         self._dialler.options = self._options
 
     def _attempt(self) -> Attempt:
-        """Connect, and keep the connection for as long as it stands."""
+        """Connect, and serve the connection until it ends."""
         try:
             return self._dialler.dial(self._build, self._serve)
         except Exception:
@@ -345,7 +345,7 @@ class Connection:
             hook()
 
     def _turn(self, link: Link) -> bool:
-        """Do what is due on a connection that stands; return whether all is done."""
+        """Do what is due on an open connection; return whether all is done."""
         if self._echo is not None and self._connected:
             self._echo.turn(link)
         return self._done(link)

@@ -13,7 +13,7 @@ MISSED_AFTER_S = 15.0
 
 
 class Echo:
-    """Sends a message to itself every few seconds, and notes whether it comes back.
+    """Sends a message to itself every few seconds, and records whether it arrives.
 
     A broker may confirm all that is published, and deliver nothing: its rules were changed, or it
     is stuck. Commands are not heard then. Used by the connection's thread, but for `is_missing`.
@@ -29,7 +29,7 @@ class Echo:
 
     @property
     def is_missing(self) -> bool:
-        """Whether nothing has come back for longer than a broker may take."""
+        """Whether no message has arrived for longer than a broker may take."""
         asked_at = self._asked_at
         return asked_at is not None and self._clock() - asked_at > MISSED_AFTER_S
 

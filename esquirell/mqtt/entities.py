@@ -87,7 +87,7 @@ def by_the_bridge(topics: Topics) -> Entity:
 def event(
     topics: Topics, unique_id: str, condition: str, type_: str, types: Collection[str]
 ) -> Entity:
-    """Return an entity for the events that meet a condition; `type_` gives the type of an event.
+    """Return an entity for the events that meet a condition; `type_` renders its type.
 
     Other messages render as nothing, which Home Assistant ignores.
     """

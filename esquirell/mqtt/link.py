@@ -1,4 +1,4 @@
-"""One connection to the broker, from opening to end: what happens on it, and who is told."""
+"""One connection to the broker, from opening to end, and its callbacks."""
 
 import logging
 import select
@@ -175,7 +175,7 @@ class Link:
 
     @property
     def up(self) -> bool:
-        """Whether the connection stands, or may still be established."""
+        """Whether the connection is open, or may still be established."""
         return self._client.socket() is not None and not self._given_up
 
     @property

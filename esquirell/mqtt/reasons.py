@@ -101,7 +101,7 @@ def kept_from(where: str, what: str, topics: Collection[str]) -> str:
 
 
 def without_mqtt_5(options: Options) -> str:
-    """Return that the broker was tried with MQTT 5 in vain."""
+    """Return the sentence for a broker that refused MQTT 5."""
     return (
         f"{options.where} does not speak MQTT 5, so MQTT 3.1.1 is used: "
         'set protocol = "3.1.1" in [mqtt]'

@@ -133,7 +133,7 @@ class Topics:
         return (self.request("#"), *names)
 
     def command_of(self, topic: str) -> tuple[str, dict[str, Any]]:
-        """Return the command that a topic stands for, and what the topic adds to its payload."""
+        """Return the command of a topic, and what the topic adds to its payload."""
         path = topic.removeprefix(f"{self.base}/")
         kind, _, rest = path.partition("/")
         name, _, verb = rest.partition("/")
@@ -152,7 +152,7 @@ class Topics:
         return (*of_bridge, *of_meters, self.all_schedules, *announced)
 
     def is_ours(self, topic: str) -> bool:
-        """Whether a topic lies below the base topic."""
+        """Whether a topic is below the base topic."""
         return topic.startswith(f"{self.base}/")
 
     def kind_of(self, topic: str) -> str:

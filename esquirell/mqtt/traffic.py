@@ -1,4 +1,4 @@
-"""What goes over a connection: subscriptions, messages both ways, acknowledgements."""
+"""The traffic of a connection: subscriptions, messages both ways, acknowledgements."""
 
 import logging
 import time
@@ -57,7 +57,7 @@ class Inbox:
         return len(self._open)
 
     def opened(self, *, resumed: bool) -> None:
-        """Begin a link; `resumed` if the broker goes on with the session of an earlier one.
+        """Begin a link; `resumed` if the broker continues the session of an earlier one.
 
         Without a session nothing is sent again.
         """
@@ -112,7 +112,7 @@ class Inbox:
         return just_before or known.latest.number == message.number
 
     def _forget(self) -> None:
-        """Forget messages whose acknowledgements have arrived; one still at work holds up none."""
+        """Forget messages whose acknowledgements have arrived; one in progress delays no other."""
         before = self._clock() - ARRIVED_AFTER_S
         if any(_arrived(known, before) for known in self._open):
             self._open = deque(known for known in self._open if not _arrived(known, before))
@@ -280,7 +280,7 @@ class Traffic:
         """Skip a message that the broker does not accept."""
         self._next = None
         if message.instead is not None:
-            # Whoever waits for it gets this error.
+            # The caller that waits for it gets this error.
             self._next = message._replace(payload=message.instead, instead=None)
         elif message.topic not in self.too_large:
             self.too_large.add(message.topic)

@@ -14,7 +14,7 @@ _ESTIMATED = "rest"
 
 
 def colour_of(one: Series) -> str:
-    """Return the class that gives a series its colour."""
+    """Return the CSS class with the colour of a series."""
     return "rest" if one.colour < 0 else f"c{one.colour % 8}"
 
 

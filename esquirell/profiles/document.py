@@ -167,7 +167,7 @@ def _of_one(dp: str, point: Datapoint, profile: Profile) -> Iterator[str]:
 
 
 def _doubles(profile: Profile) -> Iterator[str]:
-    """Reject a duplicate key; a frame may give it as well, as some products do."""
+    """Reject a duplicate key; a frame may contain it as well, as with some products."""
     for name in ("key", "code"):
         counts = Counter(getattr(point, name) for point in profile.datapoints.values())
         for value, count in counts.items():

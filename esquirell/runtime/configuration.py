@@ -1,4 +1,4 @@
-"""What a service rejects in a valid configuration, and how it takes in a changed one."""
+"""What a service rejects in a valid configuration, and how it applies a changed one."""
 
 import logging
 from collections.abc import Iterator

@@ -164,7 +164,7 @@ class Runtime:
 
     @cached_property
     def bridging(self) -> BridgeParts:
-        """What speaks for the whole service over MQTT."""
+        """The part that represents the whole service over MQTT."""
         return BridgeParts(
             lambda: self.settings,
             self.mqtt,

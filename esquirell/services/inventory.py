@@ -41,7 +41,7 @@ class MeterFiles(Protocol):
         """Keep everybody else on this machine from changing the files meanwhile."""
 
     def put(self, name: str, table: Mapping[str, Any]) -> Path:
-        """Write the file of a meter; return where it lies."""
+        """Write the file of a meter; return its path."""
 
     def read(self, name: str) -> Table:
         """Return what the file of a meter says, its secrets included."""

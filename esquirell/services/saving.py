@@ -133,7 +133,7 @@ class Saver:
     def save(
         self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]
     ) -> UnavailableError | None:
-        """Store readings and statuses; give the error when the database is unreachable.
+        """Store readings and statuses; return the error when the database is unreachable.
 
         A database that is locked or hangs is found out in seconds: who comes meanwhile does not
         queue for it. Readings whose time is unknown wait in the spool.

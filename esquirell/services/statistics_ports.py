@@ -61,7 +61,7 @@ class StatisticsTransaction(Protocol):
         """Record up to which reading statistics are computed, and in which time zone."""
 
     def prune(self, hours: Sequence[tuple[datetime, datetime]]) -> int:
-        """Remove the readings of hours but the first and last of each; give how many."""
+        """Remove the readings of hours but the first and last of each; return how many."""
 
     def set_pruned_to(self, moment: datetime) -> None:
         """Record up to where the readings are thinned out."""

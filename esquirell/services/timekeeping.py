@@ -49,7 +49,7 @@ class Machine(Protocol):
         """Whether the clock that this process reads is the kernel's."""
 
     def keeps_time(self) -> bool:
-        """Whether its clock goes on while the machine is switched off."""
+        """Whether its clock keeps running while the machine is switched off."""
 
 
 class Timekeeper:

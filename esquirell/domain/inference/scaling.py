@@ -96,7 +96,7 @@ def _fits(point: InferredDatapoint, unit: Unit) -> bool:
 
 
 def _usual(point: InferredDatapoint, unit: Unit | None) -> None:
-    """Use the usual scale if the maker gives none, with a doubt."""
+    """Use the usual scale if the maker specifies none, with a doubt."""
     point.divisor = _USUAL_BY_CODE.get(point.spec.code) or _USUAL.get(point.quantity, 1)
     point.doubt("the maker gives no scale: the usual one is assumed")
     if unit is not None and not _fits(point, unit):

@@ -1,4 +1,4 @@
-"""What would hold up the loop: slow work in threads of its own, such as looking up host names."""
+"""Slow work that would block the loop, such as looking up host names, in threads of its own."""
 
 import socket
 import threading

@@ -169,7 +169,7 @@ class Reader:
     def _search_on(
         self, seen: AttemptError, datapoints: Datapoints, question: Question, end: float
     ) -> Script[None]:
-        """Try other protocols after one failed; raise the failure that tells most."""
+        """Try other protocols after one failed; raise the most informative failure."""
         self._searched = True
         others = [version for version in SEARCH_ORDER if version != seen.version]
         if seen.other_protocol:
@@ -239,7 +239,7 @@ class Reader:
 def explained(
     finder: Finder, run_in_thread: RunInThread, question: Question, error: MeterError
 ) -> Script[MeterError]:
-    """Return what announcements tell of a failed read, or `error` if they tell nothing.
+    """Return the error that announcements explain a failed read by, or `error` if they do not.
 
     A router that hands out addresses anew can give a meter's to another device, which refuses the
     key. Only who asks for one meter waits for that, not a poll.

@@ -19,7 +19,7 @@ ROWS_AT_ONCE = 1000
 
 
 class Rows(Api):
-    """Readings or statistics, streamed; after 100,000 rows `next` tells where to continue."""
+    """Readings or statistics, streamed; after 100,000 rows `next` says where to continue."""
 
     parameters = ("meter", "since", "until", "quantity", "resolution")
 
@@ -99,7 +99,7 @@ class Costs(Api):
 def _shortened(
     query: CostQuery, meters: int, calendar: Calendar
 ) -> tuple[CostQuery, datetime | None]:
-    """Return a query that gives no more rows than the limit, and where the next one begins.
+    """Return a query for no more rows than the limit, and where the next one begins.
 
     Rows come meter by meter: cut off, those of the last meters would be missing.
     """
