@@ -1,5 +1,6 @@
 """How long the broker keeps commands for a bridge that is away: ten minutes, as promised."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from support.configuration import METER, ConfigurationFolder
@@ -13,3 +14,4 @@ def test_the_session_of_a_bridge_lasts_ten_minutes(tmp_path: Path) -> None:
     assert (bridge.session_expiry, bridge.client_id) == (600, "esquirell-bridge")
     assert (worker.session_expiry, worker.client_id) == (0, "")
     assert (bridge.starts_afresh, worker.starts_afresh) == (False, True)
+    assert replace(bridge, fresh=True).starts_afresh
