@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from esquirell.mqtt.link import Link, Message
+from esquirell.mqtt.link import NO_FAILURE, Failure, Link, Message
 from esquirell.mqtt.options import Options
 from esquirell.mqtt.outbox import encode
 from esquirell.mqtt.topics import Topics
@@ -35,10 +35,7 @@ class ClaimStatus:
 
     holder: str | None = None
     last_seen: datetime | None = None
-    failure: str = ""
-    speaks_another_protocol: bool = False
-    said_nothing: bool = False
-    refuses_credentials: bool = False
+    failure: Failure = NO_FAILURE
 
 
 class Claim:
@@ -82,9 +79,6 @@ class Claim:
         link.close(done=True)
         if not link.accepted:
             search.found.failure = link.failure
-            search.found.speaks_another_protocol = link.speaks_another_protocol
-            search.found.said_nothing = link.said_nothing
-            search.found.refuses_credentials = link.refuses_credentials
         return search.found
 
     def reply(self, message: Message) -> Mapping[str, object] | None:

@@ -293,10 +293,10 @@ class Connection:
             # A short connection does not reset the back-off.
             if attempt.lasted_s > waits.longest_s:
                 wait, self._complaint = waits.shortest_s, ""
-            if attempt.failure and not self._stopping.is_set():
+            if attempt.failure.sentence and not self._stopping.is_set():
                 self._complain(attempt)
             self._pause(waits.standby_s if attempt.standby else wait)
-            if attempt.refuses_credentials:
+            if attempt.failure.refuses_credentials:
                 self._read_password()
             wait = min(wait * 2, waits.longest_s)
 
@@ -362,10 +362,11 @@ class Connection:
             self._turned = time.monotonic()
 
     def _complain(self, attempt: Attempt) -> None:
-        level = logging.DEBUG if attempt.failure == self._complaint else logging.WARNING
+        sentence = attempt.failure.sentence
+        level = logging.DEBUG if sentence == self._complaint else logging.WARNING
         then = "until that one ends" if attempt.standby else "trying again until it works"
-        log.log(level, "%s; %s", attempt.failure, then)
-        self._complaint = attempt.failure
+        log.log(level, "%s; %s", sentence, then)
+        self._complaint = sentence
 
     def _claimed(self, message: Message) -> None:
         if self._claim is not None and (reply := self._claim.reply(message)) is not None:

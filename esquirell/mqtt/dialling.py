@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from esquirell.domain.record import record
 from esquirell.mqtt.claim import Claim
-from esquirell.mqtt.link import Link, Message
+from esquirell.mqtt.link import NO_FAILURE, Failure, Link, Message
 from esquirell.mqtt.options import Options
 
 WAIT_S = 1.0
@@ -19,17 +19,13 @@ WAIT_S = 1.0
 class Attempt:
     """How an attempt to connect ended, or the resulting connection.
 
-    `standby` means that another bridge is connected, and this one is to wait. A broker that
-    `said_nothing` may speak another protocol, or be slow.
+    `standby` means that another bridge is connected, and this one is to wait.
     """
 
-    failure: str = ""
+    failure: Failure = NO_FAILURE
     accepted: bool = False
     lasted_s: float = 0.0
     standby: bool = False
-    speaks_another_protocol: bool = False
-    said_nothing: bool = False
-    refuses_credentials: bool = False
 
 
 class Session:
@@ -92,15 +88,15 @@ class Dialler:
     ) -> Attempt:
         """Connect with the configured protocol, else with the older one if that may help."""
         attempt = self._attempt(self.options, build, serve)
-        if not attempt.speaks_another_protocol or self.options.protocol != "5":
+        if not attempt.failure.speaks_another_protocol or self.options.protocol != "5":
             return attempt
         options = replace(self.options, protocol="3.1.1")
-        if attempt.said_nothing and not self._is_older:
+        if attempt.failure.said_nothing and not self._is_older:
             # One that was slow, or that was just started, speaks the newer one by now.
             if not self._answers(options):
                 return attempt
             attempt = self._attempt(self.options, build, serve)
-            if not attempt.speaks_another_protocol:
+            if not attempt.failure.speaks_another_protocol:
                 return attempt
             self._is_older = True
         older = self._attempt(options, build, serve)
@@ -109,7 +105,11 @@ class Dialler:
     def _answers(self, options: Options) -> bool:
         """Whether the broker accepts a connection at all, under another name."""
         name = f"{options.client_id or 'esquirell'}-{secrets.token_hex(4)}"
-        link = Link(replace(options, client_id=name, session_expiry=0), self._context, _ignore)
+        return self._connect_once(replace(options, client_id=name, session_expiry=0))
+
+    def _connect_once(self, options: Options) -> bool:
+        """Open a connection and close it; return whether the broker accepted it."""
+        link = Link(options, self._context, _ignore)
         link.open()
         while link.up and not link.accepted and self._go_on():
             link.run_once(WAIT_S)
@@ -124,29 +124,18 @@ class Dialler:
     ) -> Attempt:
         if self._claim is not None:
             found = self._claim.look(options, self._context, self._go_on)
-            if found.failure:
-                return Attempt(
-                    found.failure,
-                    speaks_another_protocol=found.speaks_another_protocol,
-                    said_nothing=found.said_nothing,
-                    refuses_credentials=found.refuses_credentials,
-                )
+            if found.failure.sentence:
+                return Attempt(found.failure)
             if found.holder is not None:
-                return Attempt(self._claim.held_by(found.holder, options), standby=True)
+                sentence = self._claim.held_by(found.holder, options)
+                return Attempt(Failure(sentence), standby=True)
             if self._session.is_over(found.last_seen):
                 self.end_session(options)
         began, link = time.monotonic(), build(options)
         serve(link, options)
         if link.accepted:
             self._session.connected()
-        return Attempt(
-            link.failure,
-            link.accepted,
-            time.monotonic() - began,
-            speaks_another_protocol=link.speaks_another_protocol,
-            said_nothing=link.said_nothing,
-            refuses_credentials=link.refuses_credentials,
-        )
+        return Attempt(link.failure, link.accepted, time.monotonic() - began)
 
     def end_session(self, options: Options) -> None:
         """Make the broker forget the session, with a connection for this purpose only.
@@ -154,11 +143,7 @@ class Dialler:
         With MQTT 3.1.1 there is no other way, and mosquitto 2.0.11 does not persist a session that
         began with a clean start, whatever its expiry.
         """
-        link = Link(replace(options, fresh=True), self._context, _ignore)
-        link.open()
-        while link.up and not link.accepted and self._go_on():
-            link.run_once(WAIT_S)
-        link.close(done=link.accepted)
+        self._connect_once(replace(options, fresh=True))
 
 
 def _ignore(_message: Message) -> None:

@@ -50,6 +50,22 @@ class Message:
     link: "Link | None" = None
 
 
+@record
+class Failure:
+    """Why a connection ended, or none came about: one sentence, empty while nothing failed.
+
+    A broker that `said_nothing` may speak another protocol, be slow, or about to start.
+    """
+
+    sentence: str = ""
+    speaks_another_protocol: bool = False
+    said_nothing: bool = False
+    refuses_credentials: bool = False
+
+
+NO_FAILURE = Failure()
+
+
 class Link:
     """One connection, used by one thread.
 
@@ -93,11 +109,7 @@ class Link:
         self.accepted = False
         self.resumed = False
         self.largest_packet: int | None = None
-        self.failure = ""
-        self.speaks_another_protocol = False
-        # It may also be slow, or about to start.
-        self.said_nothing = False
-        self.refuses_credentials = False
+        self.failure = NO_FAILURE
         # Topics that the broker does not let us publish to, and filters that it rejects, until it
         # accepts them.
         self.denied: set[str] = set()
@@ -110,7 +122,7 @@ class Link:
         try:
             connect(self._client, self._options)
         except (OSError, ValueError) as error:  # paho's ValueError: an invalid host name
-            self.failure = reasons.unreachable(error, self._options)
+            self.failure = Failure(reasons.unreachable(error, self._options))
         self._opened = self._clock()
 
     def run_once(self, timeout: float) -> None:
@@ -126,10 +138,9 @@ class Link:
             self._client.loop_write()
         self._client.loop_misc()
         if not self.accepted and self._clock() - self._opened > self._options.waits.answer_s:
-            self._give_up(reasons.silent(self._options))
-            self.speaks_another_protocol = self.said_nothing = True
+            self._give_up(_silent(reasons.silent(self._options)))
         elif self.unconfirmed_s > CONFIRM_LIMIT_S:
-            self._give_up(reasons.unconfirmed(self._options))
+            self._give_up(Failure(reasons.unconfirmed(self._options)))
 
     def wake(self) -> None:
         """End the wait of `run_once`; callable from other threads, also after the end."""
@@ -204,8 +215,9 @@ class Link:
         waiting = list(self._asked_for.values())
         return self._clock() - waiting[0][1] if waiting else 0.0
 
-    def _give_up(self, failure: str) -> None:
-        self.failure = self.failure or failure
+    def _give_up(self, failure: Failure) -> None:
+        if not self.failure.sentence:
+            self.failure = failure
         self._given_up = True
 
     def _wait(self, line: "SocketLike", timeout: float) -> tuple[bool, bool]:
@@ -232,9 +244,11 @@ class Link:
         extra: Properties | None,
     ) -> None:
         if code.is_failure:
-            self.failure = reasons.refused(code, self._options)
-            self.speaks_another_protocol = reasons.is_protocol_refused(code)
-            self.refuses_credentials = reasons.are_credentials_refused(code)
+            self.failure = Failure(
+                reasons.refused(code, self._options),
+                speaks_another_protocol=reasons.is_protocol_refused(code),
+                refuses_credentials=reasons.are_credentials_refused(code),
+            )
             return
         self.accepted = True
         self.resumed = flags.session_present
@@ -245,10 +259,9 @@ class Link:
         self, _c: Client, _u: object, _f: DisconnectFlags, code: ReasonCode, _p: Properties | None
     ) -> None:
         if self.accepted:
-            self.failure = reasons.lost(code, self._options)
-        elif not self.failure:
-            self.failure = reasons.hung_up(self._options)
-            self.speaks_another_protocol = self.said_nothing = True
+            self.failure = Failure(reasons.lost(code, self._options))
+        elif not self.failure.sentence:
+            self.failure = _silent(reasons.hung_up(self._options))
 
     def _on_publish(
         self, _c: Client, _u: object, mid: int, code: ReasonCode, _p: Properties | None
@@ -307,3 +320,7 @@ class Link:
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # untyped
         properties.CorrelationData = message.correlation
         return properties
+
+
+def _silent(sentence: str) -> Failure:
+    return Failure(sentence, speaks_another_protocol=True, said_nothing=True)

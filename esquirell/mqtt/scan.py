@@ -47,7 +47,7 @@ def scan(
         link.run_once(WAIT_S)
     link.close(done=True)
     if not reader.ended:
-        raise UnavailableError(link.failure or f"{options.where} does not answer")
+        raise UnavailableError(link.failure.sentence or f"{options.where} does not answer")
     return reader.found
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from esquirell.mqtt.dialling import Dialler, Session
-from esquirell.mqtt.link import Link
+from esquirell.mqtt.link import Failure, Link
 from esquirell.mqtt.options import Options
 
 
@@ -56,11 +56,11 @@ def test_a_broker_that_only_speaks_the_older_protocol_is_connected_to() -> None:
     """The attempt that counts is the one that was accepted."""
 
     def serve(link: Link, options: Options) -> None:
-        link.speaks_another_protocol = options.protocol == "5"
         link.accepted = options.protocol == "3.1.1"
-        link.failure = "" if link.accepted else "it speaks another protocol"
+        if not link.accepted:
+            link.failure = Failure("it speaks another protocol", speaks_another_protocol=True)
         link.close(done=True)
 
     dialler = Dialler(Options(), None, None, lambda: True)
     attempt = dialler.dial(lambda options: Link(options, None, lambda _: None), serve)
-    assert (attempt.accepted, attempt.failure) == (True, "")
+    assert (attempt.accepted, attempt.failure) == (True, Failure())

@@ -137,11 +137,11 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
         link = Link(options, None, print, clock=lambda: now[0])
         link.open()
         link.run_once(0)
-        assert not link.failure
+        assert not link.failure.sentence
         now[0] += options.waits.answer_s + 1
         link.run_once(0)
         assert not link.up
-        assert "does not answer in MQTT" in link.failure
+        assert "does not answer in MQTT" in link.failure.sentence
         link.close(done=False)
 
 
