@@ -7,7 +7,7 @@ import click
 
 from esquirell.cli.call import Call, Command, OneOf, misuse, pass_call
 from esquirell.cli.meter_names import METER
-from esquirell.cli.moments import span_of
+from esquirell.cli.moments import SINCE, UNTIL, span_of
 from esquirell.cli.output import in_terminal, print_json, print_table, warn, working
 from esquirell.cli.tariffs import require_tariff
 from esquirell.domain.errors import CommandError
@@ -31,12 +31,8 @@ Line = dict[str, object]
 
 @click.command("cost", cls=Command)
 @click.argument("names", nargs=-1, type=METER, metavar="[NAME]...")
-@click.option(
-    "--since", default="30d", show_default=True, metavar="TIME", help="7d, 2026-11-22T10:15, …"
-)
-@click.option(
-    "--until", default="0s", metavar="TIME", help="End of the span, exclusive. [default: now]"
-)
+@click.option("--since", default="30d", **SINCE)
+@UNTIL
 @click.option(
     "--resolution",
     type=OneOf(COST_PERIODS),

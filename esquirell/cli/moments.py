@@ -1,13 +1,20 @@
 """Times as people write them: a date and time, or how long ago."""
 
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
+
+import click
 
 from esquirell.cli.call import misuse
 from esquirell.domain.periods import moment
 
 # How long ago now was.
 NOW = "0s"
+SINCE: dict[str, Any] = {"show_default": True, "metavar": "TIME", "help": "7d, 2026-11-22T10:15, …"}
+UNTIL = click.option(
+    "--until", default=NOW, metavar="TIME", help="End of the span, exclusive. [default: now]"
+)
 SHOWN = "%Y-%m-%d %H:%M:%S"
 
 

@@ -11,7 +11,7 @@ from esquirell.cli import export
 from esquirell.cli.call import Call, Command, OneOf, misuse, pass_call
 from esquirell.cli.export import load_arrow, new_file
 from esquirell.cli.meter_names import METER, expand
-from esquirell.cli.moments import span_of
+from esquirell.cli.moments import SINCE, UNTIL, span_of
 from esquirell.cli.output import working
 from esquirell.cli.rows import print_table, write_csv, write_json
 from esquirell.domain.errors import CommandError
@@ -40,12 +40,8 @@ class Options:
 
 @click.command("readings", cls=Command)
 @click.argument("names", nargs=-1, type=METER, metavar="[NAME]...")
-@click.option(
-    "--since", default="24h", show_default=True, metavar="TIME", help="7d, 2026-11-22T10:15, …"
-)
-@click.option(
-    "--until", default="0s", metavar="TIME", help="End of the span, exclusive. [default: now]"
-)
+@click.option("--since", default="24h", **SINCE)
+@UNTIL
 @click.option(
     "--quantity",
     "quantities",
@@ -163,13 +159,7 @@ statistics = Command(
             for option in readings.params
             if option.expose_value and option.name not in {"since", "resolution"}
         ),
-        click.Option(
-            ["--since"],
-            default="30d",
-            show_default=True,
-            metavar="TIME",
-            help="7d, 2026-11-22T10:15, …",
-        ),
+        click.Option(["--since"], default="30d", **SINCE),
         click.Option(
             ["--resolution"],
             type=OneOf(PERIODS),
