@@ -14,13 +14,13 @@ from esquirell.runtime.liveness import failures_of_meters
 from esquirell.services.health import ROLES, absent
 
 NOTHING_RUNS = "nothing runs on this machine: start esquirell run"
-STARTING = "esquirell run is there, and has not begun to work: its log says what it waits for"
+STARTING = "esquirell run is alive, but has not begun to work: its log says what it waits for"
 ERASED = (
-    "esquirell run is there, and its entries in Redis are gone: another program deletes them "
+    "esquirell run is alive, but its entries in Redis are gone: another program deletes them "
     "(FLUSHALL), or Redis does (maxmemory-policy must be noeviction); give it a Redis of its own"
 )
 SILENT = (
-    "esquirell run is there, and has reported nothing for {silent_s} s: it was stopped (SIGSTOP), "
+    "esquirell run is alive, but has reported nothing for {silent_s} s: it was stopped (SIGSTOP), "
     "hangs, or waits at its start; its log says what for, else restart it"
 )
 

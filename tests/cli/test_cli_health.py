@@ -156,7 +156,7 @@ def test_a_service_that_was_stopped_is_not_said_to_be_missing(
     finally:
         lock.release()
     assert said.code == 1
-    assert "run is there, and has reported nothing for 30" in said.sentence
+    assert "run is alive, but has reported nothing for 30" in said.sentence
     assert "start esquirell" not in said.sentence
 
 

@@ -142,7 +142,7 @@ class AppAccount:
     def _get(self, path: str, **query: object) -> Any:  # noqa: ANN401 - JSON is anything
         answer = self._api.get(path, query or None)
         if answer is None:
-            raise cloud_error("Tuya has an error of its own: try again in some minutes")
+            raise cloud_error("Tuya's servers report an internal error: try again in a few minutes")
         return answer.get("result")
 
 
