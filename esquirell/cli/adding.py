@@ -43,13 +43,18 @@ def _fields(command: Function) -> Function:
         click.option("--device-id", metavar="ID", help="The device id, as scan shows it."),
         click.option("--address", metavar="IP", help='On your network, or "auto".'),
         click.option(
-            "--port", type=click.IntRange(1, 65535), help="The port it listens on (6668)."
+            "--port",
+            metavar="N",
+            type=click.IntRange(1, 65535),
+            help="The port it listens on (6668).",
         ),
         click.option("--key-file", type=_FILE, help="A file that holds its local key."),
         click.option("--ask-key", is_flag=True, help="Ask for its local key."),
         click.option("--protocol", type=OneOf(_PROTOCOLS), help="Detected by default."),
-        click.option("--profile", help="What its datapoints mean: profiles list shows them."),
-        click.option("--product-id", help="The product id, as scan shows it."),
+        click.option(
+            "--profile", metavar="NAME", help="What its datapoints mean: profiles list shows them."
+        ),
+        click.option("--product-id", metavar="ID", help="The product id, as scan shows it."),
         click.option("--gateway", metavar="ID", help="The device id of its gateway."),
         click.option("--cid", metavar="NODE", help="Its node id at that gateway."),
         click.option("--label", help="The name that people see."),

@@ -18,6 +18,7 @@ SHORT = COLUMNS[:-1]
 @click.command("log", cls=Command)
 @click.option(
     "--last",
+    metavar="N",
     type=click.IntRange(min=1),
     default=50,
     show_default=True,
