@@ -44,19 +44,18 @@ MALFORMED = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
 class DiscardedMessages:
     """Logs discarded messages: the first, then how many per minute."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._said_at = float("-inf")
         self._unsaid = 0
 
     def note(self, sentence: str, error: Exception) -> None:
         """Record that something was discarded, and why."""
-        if self._clock() - self._said_at < SAY_EVERY_S:
+        if time.monotonic() - self._said_at < SAY_EVERY_S:
             self._unsaid += 1
             return
         more = f", and {self._unsaid} others before" if self._unsaid else ""
         log.warning("%s, and is discarded (%s)%s", sentence, type(error).__name__, more)
-        self._said_at, self._unsaid = self._clock(), 0
+        self._said_at, self._unsaid = time.monotonic(), 0
 
 
 DISCARDED = DiscardedMessages()

@@ -173,7 +173,7 @@ class Connection:
 
     def scan(self, topics: Topics) -> dict[str, bytes]:
         """Return what the broker retains for a bridge of these topics. Raises UnavailableError."""
-        return scan(self._in_use, topics, topics.everything, self._wanted, self._context)
+        return scan(self._in_use, topics, self._wanted, self._context)
 
     def holder_of(self, topics: Topics) -> str | None:
         """Return the machine whose bridge serves these topics, if there is one."""

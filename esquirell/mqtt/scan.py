@@ -3,12 +3,12 @@
 import secrets
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.mqtt.link import Link, Message
-from esquirell.mqtt.options import Options, tls_context
+from esquirell.mqtt.options import Options
 from esquirell.mqtt.outbox import encode
 from esquirell.mqtt.topics import Topics
 
@@ -21,27 +21,23 @@ WAIT_S = 0.05
 def scan(
     options: Options,
     topics: Topics,
-    filters: Iterable[str],
-    go_on: Callable[[], bool] = lambda: True,
-    context: ssl.SSLContext | None = None,
+    go_on: Callable[[], bool],
+    context: ssl.SSLContext | None,
 ) -> dict[str, bytes]:
-    """Return the retained messages that match some filters, by topic.
+    """Return what the broker retains for a bridge of these topics, by topic.
 
-    A message to ourselves on `<base>/bridge/doctor` marks their end. Raises UnavailableError.
+    A message to ourselves on `<base>/bridge/doctor` marks the end; it comes early when `go_on`
+    returns False. Raises UnavailableError.
     """
     name = f"esquirell-{secrets.token_hex(6)}"
     reader = _Reader(topics)
-    link = Link(
-        replace(options, client_id=name, session_expiry=0),
-        context or tls_context(options),
-        reader.take,
-    )
+    link = Link(replace(options, client_id=name, session_expiry=0), context, reader.take)
     link.open()
     deadline, asked = time.monotonic() + LIMIT_S, False
     while link.up and go_on() and not reader.ended and time.monotonic() < deadline:
         if link.accepted and not asked:
             asked = True
-            for topic_filter in (*filters, topics.bridge_doctor):
+            for topic_filter in (*topics.everything, topics.bridge_doctor):
                 link.subscribe(topic_filter, 0, own=True)
             link.ask(topics.bridge_doctor, reader.mark)
         link.run_once(WAIT_S)

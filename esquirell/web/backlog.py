@@ -22,8 +22,8 @@ class StatisticsBacklog:
         self._lock = threading.Lock()
         self._running: dict[frozenset[str], Future[None]] = {}
 
-    def work_up(self, meters: Sequence[str], patience_s: float = PATIENCE_S) -> tuple[int, int]:
-        """Bring the statistics of some meters up to date; wait at most this many seconds.
+    def work_up(self, meters: Sequence[str]) -> tuple[int, int]:
+        """Bring the statistics of some meters up to date; wait for a moment at most.
 
         Returns how many days are done, and of how many; equal numbers mean all.
         Raises UnavailableError.
@@ -32,7 +32,7 @@ class StatisticsBacklog:
         if storage.fresh_statistics.are_fresh(meters):
             return 0, 0
         try:
-            self._begun(meters).result(patience_s)
+            self._begun(meters).result(PATIENCE_S)
         except TimeoutError:
             return storage.statistics.progress(meters)
         return 0, 0

@@ -92,8 +92,8 @@ class KeptForBrowsers(Generic[Value]):
 class Candidates:
     """The devices that each browser has found, by session."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._kept: KeptForBrowsers[dict[str, Candidate]] = KeptForBrowsers(KEEP_S, clock)
+    def __init__(self) -> None:
+        self._kept: KeptForBrowsers[dict[str, Candidate]] = KeptForBrowsers(KEEP_S)
 
     def of(self, session: str) -> Mapping[str, Candidate]:
         """Return the devices of a browser, by id."""
