@@ -98,3 +98,11 @@ def test_an_invalid_whole_number_is_reported_by_its_type_alone(raw: object, show
     (warning,) = decode({"101": raw}, PC321).warnings
     assert f"got {shown}" in warning
     assert "secret" not in warning
+
+
+def test_a_frame_without_a_voltage_is_none_of_another_kind() -> None:
+    point = {"code": "current_all", "frame": "auto"}
+    profile = Profile(name="clamps", title="Clamps", datapoints={"6": point})
+    # Three currents of three bytes each, in mA.
+    decoded = decode({"6": "AAPoAAfQAAu4"}, profile)
+    assert decoded.values == {"current_a": 1.0, "current_b": 2.0, "current_c": 3.0}
