@@ -120,7 +120,7 @@ class SelfReport:
 
     def _problems(self) -> Iterator[str]:
         polling = self._polling
-        if problem := self._place.problem():
+        if problem := self._place.problem() or self._place.unwritable():
             yield problem
         if self._mqtt.is_connected:
             yield from self._mqtt.connection.problems

@@ -207,6 +207,10 @@ class StatePlace:
         """Return that the directory is gone; None if it is there."""
         return self._directory.problem()
 
+    def unwritable(self) -> str | None:
+        """Return that the directory takes no new file; None if it does."""
+        return self._directory.unwritable()
+
     def create(self) -> None:
         """Create the directory unless it exists. Raises ConfigError."""
         make_directory(self._folder)

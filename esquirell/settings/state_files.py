@@ -79,6 +79,18 @@ class StateDirectory:
         """Return the sentence for a missing directory; None if it is there."""
         return None if self.is_there() else missing_state_dir(self.folder)
 
+    def unwritable(self) -> str | None:
+        """Return the sentence for a directory that takes no new file; None if it does.
+
+        The database in it may work on: that shows only when readings have to wait.
+        """
+        if os.access(self.folder, os.W_OK | os.X_OK):
+            return None
+        return (
+            f"the state directory {self.folder} can't be written: change its owner or its "
+            "permissions, or mount its disk for writing"
+        )
+
 
 def _device(folder: Path) -> int | None:
     """Return the device number of a directory's file system; None if there is no directory."""

@@ -2,6 +2,7 @@ import errno
 import os
 import re
 import stat
+import subprocess
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +107,27 @@ def test_another_disk_in_its_place_is_not_the_state_directory(
     assert directory.is_there()
     mount(disk)
     assert directory.is_there()
+
+
+def test_a_state_directory_that_takes_no_new_file_is_said_to_be_so(tmp_path: Path) -> None:
+    """Root may write everywhere, but not to a disk that is mounted read-only."""
+    place = tmp_path / "place"
+    place.mkdir()
+    directory = state_files.StateDirectory(place)
+    assert directory.unwritable() is None
+    mount = ("/bin/mount", "-t", "tmpfs", "-o", "ro", "esquirell", str(place))
+    place.chmod(0o500)
+    mounted = not subprocess.run(mount, check=False, capture_output=True).returncode
+    if os.geteuid() == 0 and not mounted:
+        pytest.skip("root may not mount a disk here")
+    try:
+        said = str(directory.unwritable())
+    finally:
+        if mounted:
+            subprocess.run(["/bin/umount", str(place)], check=True)
+        place.chmod(0o700)
+    assert said.startswith(f"the state directory {place} can't be written: change its owner")
+    assert directory.unwritable() is None
 
 
 @pytest.mark.parametrize(
