@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import sys
 import time
 import warnings
@@ -28,6 +29,7 @@ TASKS = "celery.task"
 EQUAL_LINES = 5
 EQUAL_WITHIN_S = 60.0
 LINES_COUNTED = 500
+_NUMBER = re.compile(r"(?<![\w.-])-?\d[\d.]*")
 # At DEBUG it writes keys.
 SECRETIVE = "tinytuya"
 # The first warns, with the address of an object in memory, of what follows from an error that it
@@ -94,7 +96,7 @@ class Repeats:
         """Count a line; return whether it is to be logged."""
         if record.levelno < logging.INFO:
             return True
-        key = record.name, record.levelno, record.getMessage()
+        key = record.name, record.levelno, kind_of(record)
         since, count, _ = self._seen.get(key, (self._clock(), 0, record))
         self._seen[key] = since, count + 1, record
         return count < EQUAL_LINES
@@ -114,6 +116,15 @@ class Repeats:
             for _, count, record in due.values()
             if count > EQUAL_LINES
         ]
+
+
+def kind_of(record: logging.LogRecord) -> str:
+    """Return what makes lines equal: of our own, all but their numbers, which may change each time.
+
+    What others log is not known to have one meaning with each number. Names may end in a number.
+    """
+    said = record.getMessage()
+    return _NUMBER.sub("#", said) if record.name.partition(".")[0] == "esquirell" else said
 
 
 class CountingHandler(logging.StreamHandler[TextIO]):

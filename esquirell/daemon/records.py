@@ -71,6 +71,13 @@ def on_revoked(
     _record(request.headers or {}, answer, {}, "expired" if expired else "error")
 
 
+def on_overlap(headers: Mapping[str, Any]) -> None:
+    """Record that a run of a schedule was left out, as an earlier one has not ended."""
+    name = headers[SCHEDULE_HEADER]
+    log.warning("schedule %s is skipped while its earlier run has not ended", name)
+    _record(headers, Answer("ok"), None, "skipped")
+
+
 def on_failure(sender: "Task[..., object]", exception: Exception, **_: object) -> None:
     """Record that a task was lost with the process that ran it; `on_end` records the others."""
     if isinstance(exception, WorkerLostError):

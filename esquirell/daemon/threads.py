@@ -11,6 +11,11 @@ from celery.concurrency.base import BasePool
 from celery.concurrency.thread import TaskPool
 from celery.exceptions import TaskRevokedError
 from celery.worker.request import Request
+from celery.worker.state import active_requests, task_ready
+
+from esquirell.daemon import records
+from esquirell.domain.schedule import FETCH, short_task_name
+from esquirell.domain.tasks import COMMAND_HEADER, SCHEDULE_HEADER
 
 MOST_PLACES = 64
 
@@ -46,11 +51,30 @@ class ThreadRequest(Request):
     def on_accepted(self, pid: str, time_accepted: float) -> None:
         """Start, unless the task was cancelled or has expired while it waited for a thread.
 
-        Raises TaskRevokedError, which keeps the pool from running it.
+        Nor does it start while an earlier run of its schedule goes on, which may never end: soon
+        they would hold all threads, and no meter would be read. Raises TaskRevokedError, which
+        keeps the pool from running it.
         """
         if self.revoked():
             raise TaskRevokedError(self.id)
+        if self._overlaps():
+            task_ready(self)
+            self.acknowledge()
+            records.on_overlap(self.request_dict)
+            raise TaskRevokedError(self.id)
         super().on_accepted(pid, time_accepted)
+
+    def _overlaps(self) -> bool:
+        """Whether another run of its schedule goes on here; polls take turns by meter."""
+        schedule = self.request_dict.get(SCHEDULE_HEADER)
+        if (
+            not schedule
+            or short_task_name(self.name) == FETCH
+            or COMMAND_HEADER in self.request_dict
+        ):
+            return False
+        others = [one for one in list(active_requests) if one.id != self.id]
+        return any(one.request_dict.get(SCHEDULE_HEADER) == schedule for one in others)
 
     def acknowledge(self) -> None:
         """Acknowledge the message, here if nothing is to be sent for that.

@@ -158,7 +158,7 @@ class Poller:
         """Close all lines and try once more to store what waits for the database."""
         self._transport.close()
         self.store_waiting()
-        self.delivery.saver.report_lost()
+        self.delivery.saver.leave()
 
     def store_waiting(self) -> None:
         """Store readings that wait for the database, including those of earlier processes."""

@@ -113,10 +113,23 @@ class Saver:
             self._stalled_until = 0.0
             self.save((), {})
 
-    def report_lost(self) -> None:
-        """Log what is lost with this process: neither the database nor the disk takes it."""
+    def leave(self) -> None:
+        """Keep for the next process what neither the database nor the disk takes.
+
+        What is lost nevertheless is logged.
+        """
         with self._keeping:
-            lost = len(self._memory)
+            held = tuple(self._memory)
+            self._memory.clear()
+        if not held:
+            return
+        try:
+            lost = len(held) - self._on_disk(partial(self._spool.leave, held))
+        except SpoolError as error:
+            log.debug("nothing is left for the next process: %s", error)
+            lost = len(held)
+        if lost < len(held):
+            log.warning("%d readings are kept for the next start", len(held) - lost)
         if lost:
             log.error("%d readings are lost with this process: %s", lost, "; ".join(self.problems))
 

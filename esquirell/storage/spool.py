@@ -4,7 +4,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from esquirell.domain.undated import Mark
 from esquirell.storage import sqlite
 from esquirell.storage.maintenance.restoring import set_aside
 from esquirell.storage.reading_json import to_body, to_reading, to_undated, to_undated_body
-from esquirell.storage.reserve import Reserve
+from esquirell.storage.reserve import LastResort, Reserve
 
 log = logging.getLogger(__name__)
 
@@ -55,50 +55,67 @@ class Spool:
     def __init__(self, file: Path, is_ours: Callable[[], bool] = lambda: True) -> None:
         self._file = file
         self._reserve = Reserve(file.with_suffix(".reserve"))
+        self._last = LastResort(file.with_suffix(".last"))
         self._is_ours = is_ours
 
     def reserve(self) -> None:
         """Keep some room for the time when the disk is full; without it, or a disk, do nothing."""
         if self._is_ours():
             self._reserve.keep()
+            self._last.keep()
 
     def add(self, readings: Iterable[Reading]) -> None:
         """Add readings. Raises SpoolError, as when the disk is full; then none is kept."""
-        readings = tuple(readings)
+        rows = [_row(reading) for reading in readings]
         try:
-            self._add(readings)
+            self._add(rows)
         except SpoolError:
             if not self._is_ours() or not self._reserve.release():
                 raise
-            self._add(readings)
+            self._add(rows)
 
-    def _add(self, readings: Sequence[Reading]) -> None:
-        dated, undated = [], []
-        for reading in readings:
-            if reading.undated:
-                body = json.dumps(to_undated_body(reading))
-                shown = reading.measured_at.timestamp()
-                undated.append((reading.undated.boot, reading.undated.uptime_s, shown, body))
-            else:
-                dated.append((json.dumps(to_body(reading)),))
+    def leave(self, readings: Iterable[Reading]) -> int:
+        """Keep readings where even a full disk takes them, as their process ends.
+
+        Return how many; the oldest are left out if they are too many. They wait with the others
+        once the disk takes them. Raises SpoolError.
+        """
+        rows = [json.dumps(_row(reading)) for reading in readings]
+        try:
+            return min(self._last.write([*self._last.read(), *rows]), len(rows))
+        except OSError as error:
+            raise SpoolError(f"{self._file} takes nothing more: {error.strerror}") from error
+
+    def _take_back(self) -> None:
+        """Add what a process left at its end. Raises SpoolError."""
+        if not (left := self._last.read()):
+            return
+        self._add([tuple(json.loads(row)) for row in left])
+        with suppress(OSError):
+            self._last.write(())
+
+    def _add(self, rows: Sequence[tuple[Any, ...]]) -> None:
         with self.connect() as connection, connection:
+            dated = [row for row in rows if len(row) == 1]
             connection.executemany("INSERT INTO waiting (body) VALUES (?)", dated)
-            if undated:
-                self._add_undated(connection, undated)
+            if len(dated) < len(rows):
+                self._add_undated(connection, [row for row in rows if len(row) > 1])
 
     def count(self) -> int:
         """Count the readings waiting for the database or for the time. Raises SpoolError."""
+        left = len(self._last.read())
         if not self._is_there():
-            return 0
+            return left
         query = "SELECT (SELECT count(*) FROM waiting) + (SELECT count(*) FROM undated)"
         with self.connect() as connection:
-            return int(connection.execute(query).fetchone()[0])
+            return left + int(connection.execute(query).fetchone()[0])
 
     def oldest(self, limit: int, after: int = 0) -> tuple[Sequence[Reading], int]:
         """Return the oldest readings with a number above `after`, and the number of the last one.
 
         Raises SpoolError.
         """
+        self._take_back()
         if not self._is_there():
             return [], after
         query = "SELECT id, body FROM waiting WHERE id > ? ORDER BY id LIMIT ?"
@@ -231,6 +248,14 @@ class Spool:
         if sqlite.is_damage(error):
             aside = set_aside(self._file, "damaged")
             log.error("the spool %s was damaged: it was moved to %s", self._file, aside)
+
+
+def _row(reading: Reading) -> tuple[Any, ...]:
+    """Return the row of a reading: its body alone if its time is known."""
+    if not reading.undated:
+        return (json.dumps(to_body(reading)),)
+    mark, shown = reading.undated, reading.measured_at.timestamp()
+    return mark.boot, mark.uptime_s, shown, json.dumps(to_undated_body(reading))
 
 
 def _to_undated(row: tuple[int, str, float, str, str]) -> Reading:

@@ -53,11 +53,25 @@ def test_the_last_count_is_said_at_the_end() -> None:
     assert lines == [*["again"] * 5, "done", "again (3 more times within a minute)"]
 
 
+def test_lines_of_ours_that_differ_in_a_number_only_are_one_kind() -> None:
+    """As a doubt about a value that changes with each reading; names end in numbers, too."""
+    repeats = logs.Repeats(lambda: 0.0)
+
+    def allowed(text: str) -> int:
+        return sum(repeats.allows(record(text.format(number))) for number in range(20))
+
+    assert allowed("meter m1: {} W is more than -2.5 V and 0.6 A allow") == 5
+    assert allowed("meter m2: {} W is more than -2.5 V and 0.6 A allow") == 5
+    assert allowed("meter m{}: no answer") == 20
+    foreign = logging.LogRecord("my_tasks", logging.INFO, __file__, 1, "step %d", (1,), None)
+    assert logs.kind_of(foreign) == "step 1"
+
+
 def test_lines_of_many_kinds_take_no_memory_without_bound() -> None:
     repeats = logs.Repeats(lambda: 0.0)
     for number in range(5000):
         repeats.over()
-        assert repeats.allows(record(f"line {number}"))
+        assert repeats.allows(record(f"line of m{number}"))
     assert repeats.counted <= logs.LINES_COUNTED + 1
 
 

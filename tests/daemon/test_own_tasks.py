@@ -18,6 +18,9 @@ from esquirell.broker.queue import KEY_PREFIX, POLLS, queue_key
 
 # Nothing of esquirell is needed in it: a user's tasks as Celery's first steps show them.
 TASKS = """
+import pathlib
+import time
+
 from celery import current_app, shared_task
 from celery.utils.log import get_task_logger
 
@@ -50,6 +53,12 @@ def flaky(self, times: int):
 @shared_task
 def several(*numbers):
     return sum(numbers)
+
+
+@shared_task
+def wait_for(file: str):
+    while not pathlib.Path(file).exists():
+        time.sleep(0.1)
 
 
 @shared_task(soft_time_limit=60)
@@ -197,6 +206,36 @@ def test_a_plain_task_is_run_and_scheduled_by_its_name(service: Service) -> None
     assert added.json["task"] == "my_tasks.add"
     ran = "SELECT 1 FROM schedule WHERE name = 'adding' AND last_result = 'ok'"
     assert eventually(lambda: service.rows(ran), what="it ran")
+
+
+def test_a_scheduled_task_that_never_ends_keeps_no_meter_from_being_read(service: Service) -> None:
+    """Each run would hold a thread of the worker for ever: after four nothing else would run."""
+    file = service.folder / "end"
+    config = ("--config", str(service.config))
+    rule = (
+        "--every",
+        "1",
+        "--task",
+        "my_tasks.wait_for",
+        "--args",
+        json.dumps({"file": str(file)}),
+    )
+    assert esquirell_process("schedule", "add", "stuck", *rule, *config).code == 0
+
+    def last_result() -> str:
+        listed = esquirell_process("schedule", "list", "--json", *config).json
+        return next(str(one["last_result"]) for one in listed if one["name"] == "stuck")
+
+    try:
+        skipped = "schedule stuck is skipped while its earlier run has not ended"
+        eventually(lambda: service.log.count(skipped) >= 5, what=lambda: service.log)
+        failures = service.rows("SELECT failures FROM meter")
+        eventually(lambda: service.rows("SELECT failures FROM meter") != failures)
+        eventually(lambda: last_result() == "skipped", what="a skipped run is shown")
+    finally:
+        file.touch()
+    eventually(lambda: last_result() == "ok", what="it goes on when the run ended")
+    esquirell_process("schedule", "remove", "stuck", *config)
 
 
 def test_a_fetch_without_a_reading_has_failed_and_is_logged_once(service: Service) -> None:

@@ -211,11 +211,11 @@ def test_what_is_lost_with_the_process_is_counted(
     store: ReadingStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     saver = Saver(store, DiskSpool(Path("/", "x" * 300, "spool.db")))
-    saver.report_lost()
+    saver.leave()
     assert "lost" not in caplog.text
     store.away = True
     saver.save([sample("main", 1), sample("main", 2)], {})
-    saver.report_lost()
+    saver.leave()
     assert "2 readings are lost with this process: readings wait for the database" in caplog.text
 
 

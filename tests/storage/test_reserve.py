@@ -1,5 +1,6 @@
 """A disk that others have filled: what was kept free takes readings a while longer."""
 
+import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from support.db_samples import sample
 
 from esquirell.domain.errors import SpoolError
-from esquirell.storage.reserve import RESERVE_BYTES, Reserve
+from esquirell.storage.reserve import LAST_BYTES, RESERVE_BYTES, LastResort, Reserve
 from esquirell.storage.spool import Spool
 
 DISK_BYTES = 12 * 1024 * 1024
@@ -78,3 +79,59 @@ def test_without_a_disk_nothing_is_kept_or_released(tmp_path: Path) -> None:
     away = Spool(tmp_path / "spool.db", lambda: False)
     away.reserve()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_ends_on_a_full_disk_leaves_its_readings_to_the_next(disk: Path) -> None:
+    spool = Spool(disk / "spool.db")
+    spool.reserve()
+    filler = fill(disk)
+    fill(disk)
+    (disk / "spool.reserve").unlink()
+    others = fill(disk).rename(disk / "others")
+    fill(disk)
+    readings = [sample("main", second) for second in range(600)]
+    for part in (readings[:500], readings[500:]):
+        with pytest.raises(SpoolError):
+            spool.add([sample("main", second) for second in range(2000)])
+        assert spool.leave(part) == len(part)
+    following = Spool(disk / "spool.db")
+    following.reserve()
+    with pytest.raises(SpoolError):
+        following.oldest(10)
+    for file in (filler, others):
+        file.unlink(missing_ok=True)
+    assert following.count() == 600
+    found, number = following.oldest(1000)
+    assert list(found) == readings
+    following.forget(number)
+    assert following.count() == 0
+    assert following.oldest(10) == ([], 0)
+
+
+def test_more_than_the_last_resort_takes_is_the_oldest(tmp_path: Path) -> None:
+    last = LastResort(tmp_path / "spool.last")
+    last.keep()
+    texts = [secrets.token_hex(200) for _ in range(2000)]
+    kept = last.write(texts)
+    assert 0 < kept < 2000
+    assert last.read() == texts[-kept:]
+    assert (tmp_path / "spool.last").stat().st_size == LAST_BYTES
+    assert last.write([]) == 0
+    assert last.read() == []
+
+
+def test_a_last_resort_that_was_written_by_half_is_empty(tmp_path: Path) -> None:
+    file = tmp_path / "spool.last"
+    last = LastResort(file)
+    with pytest.raises(FileNotFoundError):
+        last.write(["a reading"])
+    last.keep()
+    assert last.read() == []
+    last.write(["a reading"])
+    assert last.read() == ["a reading"]
+    content = bytearray(file.read_bytes())
+    content[12] ^= 1
+    file.write_bytes(content)
+    assert last.read() == []
+    file.write_bytes(b"short")
+    assert last.read() == []

@@ -73,7 +73,7 @@ def running(runtime: Runtime) -> Finding:
     try:
         alive, processes = runtime.shared.presence.roles(), runtime.shared.presence.processes()
     except EsquirellError:
-        alive, processes = {}, []
+        return _unreported(runtime, is_known=False)
     if alive and (missing := next(problems_of_roles(alive), "")):
         message, _, remedy = missing.partition(": ")
         return fault("service", message, remedy)
@@ -85,8 +85,15 @@ def running(runtime: Runtime) -> Finding:
         return fault("service", "; ".join(problems[:MOST_PROBLEMS]), remedy)
     if alive:
         return fine("service", f"{', '.join(alive)}: alive")
+    return _unreported(runtime, is_known=True)
+
+
+def _unreported(runtime: Runtime, *, is_known: bool) -> Finding:
+    """Return what is known of the service without a report; `is_known`: Redis has none."""
     if not service.runs_here(runtime):
         return advice("service", "nothing runs", f"start it: esquirell run{_other(runtime)}")
+    if not is_known:
+        return advice("service", "esquirell run is there", "Redis does not say how it is doing")
     if service.has_begun(runtime):
         remedy = "give it a Redis of its own, with maxmemory-policy noeviction"
         return fault("service", "something deletes its entries in Redis (FLUSHALL)", remedy)
