@@ -47,7 +47,7 @@ def test_a_module_that_is_loaded_stays() -> None:
     assert sys.modules[NAME] is known
 
 
-def test_what_is_missing_is_missed_when_it_is_used() -> None:
+def test_a_missing_module_is_an_error_on_first_use() -> None:
     with lazy_import("no_such_module"):
         module = sys.modules["no_such_module"]
     with pytest.raises(ModuleNotFoundError):

@@ -50,7 +50,7 @@ def test_the_keys_are_those_of_redbeat(app: Celery) -> None:
     assert Entry.generate_key(app, "fetch") == f"{REDBEAT_PREFIX}fetch"
 
 
-def test_the_view_says_what_was_written(app: Celery, server: RedisProcess) -> None:
+def test_the_view_shows_what_was_written(app: Celery, server: RedisProcess) -> None:
     schedules = [Schedule(name="fetch", every=86_400), Schedule(name="night", cron="0 3 * * *")]
     ran = datetime.now(UTC)
     runs = {"fetch": LastRun(ran, "ok")}

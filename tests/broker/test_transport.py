@@ -74,7 +74,7 @@ def test_messages_of_a_dead_worker_are_delivered_again(app: Celery, server: Redi
         queue.close()
 
 
-def test_what_expires_before_it_would_come_back_is_not_written_down(
+def test_messages_that_expire_before_redelivery_are_not_tracked(
     app: Celery, server: RedisProcess
 ) -> None:
     with app.connection_for_read() as worker:

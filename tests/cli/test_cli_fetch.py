@@ -115,7 +115,7 @@ def test_a_database_that_is_damaged_costs_no_reading_but_is_reported(
     assert device.answers == 0
 
 
-def test_in_a_terminal_values_stand_in_a_table(home: Home, device: SimulatedMeter) -> None:
+def test_a_terminal_shows_values_as_a_table(home: Home, device: SimulatedMeter) -> None:
     home.configure(meter(port=device.port))
     with Terminal([sys.executable, "-m", "esquirell", "fetch", "--no-publish"]) as terminal:
         assert terminal.finish() == 0

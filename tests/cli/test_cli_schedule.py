@@ -130,7 +130,7 @@ def test_schedules_without_a_service(home: Callable[..., list[str]]) -> None:
         (["tasks", "run", "heat"], 1, "no service is running"),
     ],
 )
-def test_what_is_wrong_is_said(
+def test_a_wrong_value_is_named(
     home: Callable[..., list[str]], arguments: list[str], code: int, says: str
 ) -> None:
     said = esquirell(*arguments, *home())

@@ -29,7 +29,7 @@ def test_the_compose_specification_allows_it(file: str) -> None:
     PyCompose.from_json(json.dumps(load(file)))
 
 
-def test_all_roles_are_there() -> None:
+def test_all_roles_have_a_service() -> None:
     wanted = {"redis", "mosquitto", "worker", "beat", "bridge", "web", "flower"}
     wanted |= {"meters", "postgres"}
     assert set(SERVICES) == wanted | ONCE
@@ -59,7 +59,7 @@ def test_a_service_can_do_no_more_than_it_has_to(name: str) -> None:
 
 
 @every
-def test_a_service_comes_back_and_says_how_it_is(name: str) -> None:
+def test_services_restart_and_have_a_health_check(name: str) -> None:
     service = SERVICES[name]
     assert service["restart"] == ("no" if name in ONCE else "unless-stopped")
     assert ("healthcheck" in service) == (name not in ONCE)
@@ -108,7 +108,7 @@ def test_everything_that_is_kept_is_in_a_named_volume() -> None:
             assert source in volumes or source.startswith("./")
 
 
-def test_the_example_of_env_knows_every_variable_and_no_other() -> None:
+def test_the_example_of_env_has_every_variable_and_no_other() -> None:
     example = text_of(".env.example")
     named = set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE))
     assert named - {"COMPOSE_PROFILES"} == variables(text_of("docker-compose.yml"))

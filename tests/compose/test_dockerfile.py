@@ -23,7 +23,7 @@ def test_it_ends_as_an_ordinary_user() -> None:
     assert LINES.index("USER esquirell") < LINES.index('ENTRYPOINT ["esquirell"]')
 
 
-def test_nothing_comes_from_an_address_in_the_file() -> None:
+def test_nothing_is_downloaded_from_an_address_in_the_file() -> None:
     assert not arguments("ADD")
     assert not DOCKERFILE.startswith("# syntax=")
     assert "://" not in DOCKERFILE

@@ -68,7 +68,7 @@ def test_no_password_can_be_seen_from_outside(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("service", ROLES)
-def test_a_service_that_is_killed_comes_back(stack: Stack, service: str) -> None:
+def test_a_killed_service_is_restarted(stack: Stack, service: str) -> None:
     started = "{{.State.StartedAt}}"
     container = stack.containers(service)[0]
     before = stack.inspect(container, started)

@@ -30,7 +30,7 @@ def test_objects_that_exist_are_left_to_no_collection() -> None:
     assert gc.get_freeze_count() > 10_000
 
 
-def test_garbage_that_comes_later_is_found_without_being_asked_for() -> None:
+def test_later_garbage_is_collected_automatically() -> None:
     gc.set_threshold(50_000)
     settle()
     # Looking at the ring itself would hold it just when the collector looks, too.

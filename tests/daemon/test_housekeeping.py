@@ -84,7 +84,9 @@ def test_a_start_with_the_clock_of_another_year_deletes_nothing(shop: Workshop) 
     shop.database.close()
 
 
-def test_costs_come_within_a_minute_at_first_and_then_on_the_quarter(shop: Workshop) -> None:
+def test_costs_are_published_within_a_minute_at_first_and_then_every_quarter(
+    shop: Workshop,
+) -> None:
     """A cost sensor of a new house is not unknown for a quarter of an hour."""
     told: list[str] = []
     clocks = Clocks()

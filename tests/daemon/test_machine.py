@@ -28,7 +28,7 @@ def test_it_runs_on_and_its_start_has_one_name() -> None:
         assert len(one.boot) == 36
 
 
-def test_the_kernels_clock_is_the_one_that_python_reads() -> None:
+def test_the_kernels_clock_is_the_clock_of_python() -> None:
     found = machine.kernel_clock()
     if found is None:
         assert sys.platform != "linux"

@@ -40,7 +40,7 @@ def test_a_start_that_takes_longer_is_granted_more_time(systemd: socket.socket) 
     ("limit_us", "pid", "pause_s"),
     [("", "", 5.0), ("60000000", "", 5.0), ("3000000", "", 1.5), ("3000000", "1", 5.0)],
 )
-def test_signs_of_life_come_twice_as_often_as_systemd_asks(
+def test_the_watchdog_is_notified_twice_as_often_as_required(
     limit_us: str, pid: str, pause_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", limit_us)

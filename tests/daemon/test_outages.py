@@ -95,7 +95,7 @@ def test_a_wrong_key_stops_no_other_meter(
     assert "fedcba9876543210" not in service.log
 
 
-def test_after_a_kill_the_next_start_goes_on_at_once(start: Start, config: str) -> None:
+def test_after_a_kill_the_next_start_resumes_at_once(start: Start, config: str) -> None:
     service = start(config)
     service.await_readings(2)
     service.kill()

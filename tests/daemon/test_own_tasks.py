@@ -259,7 +259,7 @@ except FetchError as error:
     assert "FetchError" not in service.log
 
 
-def test_malformed_messages_are_discarded_and_work_goes_on(
+def test_malformed_messages_are_discarded_and_work_continues(
     service: Service, redis: RedisProcess
 ) -> None:
     bodies = ("{", "[]", "null", '{"body": 1}', b"\xff\x00", '{"properties": {}, "headers": {}}')

@@ -38,7 +38,7 @@ class Cycle:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_signal_whose_exit_python_ignores_is_not_lost(flag: Flag) -> None:
+def test_a_signal_in_a_destructor_is_not_lost(flag: Flag) -> None:
     start = StartInterruption()
     signal.signal(signal.SIGUSR1, start)
     Cycle()

@@ -90,7 +90,7 @@ def ask(service: Service, *arguments: str) -> Any:  # noqa: ANN401 - JSON is any
     return json.loads(done.stdout)
 
 
-def test_a_house_of_0_1_0_goes_on(service: Service, broker: Mosquitto) -> None:
+def test_an_installation_of_0_1_0_continues(service: Service, broker: Mosquitto) -> None:
     eventually(
         lambda: len(service.rows("SELECT 1 FROM reading")) >= READINGS + 4,
         what=lambda: service.log,

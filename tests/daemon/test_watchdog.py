@@ -84,7 +84,7 @@ input()
 """
 
 
-def test_a_process_that_was_stopped_goes_on() -> None:
+def test_a_process_that_was_paused_continues() -> None:
     command = [sys.executable, "-c", STOPPED]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:

@@ -16,13 +16,13 @@ def test_every_package_is_on_it() -> None:
     assert packages == named
 
 
-def test_every_file_on_it_is_there() -> None:
+def test_every_file_on_the_map_exists() -> None:
     named = set(re.findall(r"`((?:esquirell|config|tests|docs)/[\w./-]+)`", MAP + GUIDE))
     assert len(named) > 30
     assert {path for path in named if not (ROOT / path).exists()} == set()
 
 
-def test_every_target_of_make_is_there() -> None:
+def test_every_named_make_target_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"`make ([a-z-]+)`", MAP + GUIDE))
     assert named

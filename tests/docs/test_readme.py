@@ -21,7 +21,7 @@ FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
 PROJECT = (ROOT / "pyproject.toml").read_text()
 
 
-def test_every_command_that_the_readme_names_is_there() -> None:
+def test_every_command_in_the_readme_exists() -> None:
     named = set(re.findall(r"bin/esquirell ([a-z]+)", README))
     assert named
     assert named <= set(COMMANDS)
@@ -65,7 +65,7 @@ def test_links_lead_somewhere(link: str) -> None:
 
 
 @pytest.mark.parametrize("script", ["demo", "test"])
-def test_the_two_commands_are_there_and_can_be_run(script: str) -> None:
+def test_the_two_scripts_exist_and_are_executable(script: str) -> None:
     assert f"```sh\nscript/{script}\n```" in README
     path = ROOT / "script" / script
     assert path.stat().st_mode & 0o111

@@ -239,7 +239,7 @@ NAMING = {"run", "restart", "exec", "logs", "build"}
 
 
 @pytest.mark.parametrize("line", lines("docker"))
-def test_compose_files_profiles_and_services_are_there(line: str) -> None:
+def test_compose_files_profiles_and_services_exist(line: str) -> None:
     parts = words(line)
     parts = parts[parts.index("docker") + 1 :]
     if parts[0] != "compose":
@@ -260,7 +260,7 @@ def test_every_yaml_block_is_yaml(block: Block) -> None:
     assert yaml.safe_load(block.text)
 
 
-def test_the_access_list_is_one_that_mosquitto_takes(tmp_path: Path) -> None:
+def test_mosquitto_accepts_the_access_list(tmp_path: Path) -> None:
     (rules,) = [one.text for one in blocks("text") if one.text.startswith("user ")]
     (tmp_path / "acl").write_text(rules)
     (tmp_path / "acl").chmod(0o600)

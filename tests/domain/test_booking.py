@@ -51,7 +51,7 @@ def test_energy_of_a_gap_of_years_is_booked_in_its_last_year() -> None:
     assert (booking.begin, booking.kwh) == (9 * 366 * 86_400.0, 10.0)
 
 
-def test_it_goes_on_from_the_last_reading_that_showed_the_highest_sum() -> None:
+def test_booking_continues_from_the_last_reading_with_the_highest_sum() -> None:
     _, last = book(Sample(0, 10.0), [1.0, 2.0, 3.0, 4.0], [10.0, 11.0, 11.0, 10.5])
     assert last == Sample(3.0, 11.0)
     _, last = book(last, [5.0], [10.9])

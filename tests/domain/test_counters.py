@@ -56,7 +56,7 @@ def test_a_few_readings_in_a_moment_confirm_nothing() -> None:
         assert not believed
 
 
-def test_a_counter_that_lost_its_last_steps_goes_on_without_them() -> None:
+def test_a_counter_that_lost_its_last_steps_continues_without_them() -> None:
     assert published([100.4, 100.5, 100.3, 100.3, 100.3, 100.4])[1:] == [
         100.5,
         None,
@@ -143,7 +143,7 @@ def test_the_counter_of_an_exchanged_device_may_start_anywhere() -> None:
     assert totals == [4000.5, 4000.6]
 
 
-def test_a_device_paired_again_goes_on_with_its_counter() -> None:
+def test_a_device_paired_again_continues_its_counter() -> None:
     *_, (old, _) = sums([4000.0, 4000.5])
     totals = [total for _, total in sums([4000.7, 4000.8], "new id", old, begin=2)]
     assert totals == [4000.7, 4000.8]
@@ -240,7 +240,7 @@ def test_a_coarse_counter_under_the_load_of_a_house_is_believed(kw: float, pause
 
 
 @given(st.lists(st.floats(-10, 1e7) | st.just(float("nan")), max_size=60))
-def test_whatever_comes_the_sum_never_falls_and_is_never_negative(raws: list[float]) -> None:
+def test_the_sum_never_falls_and_is_never_negative(raws: list[float]) -> None:
     totals: list[float] = []
     for counter, total in sums(raws):
         if counter and counter.replaces and total is not None:

@@ -108,7 +108,7 @@ def test_increments_are_compared_with_the_power(kwh: float, disagrees: bool) -> 
     )
 
 
-def test_what_comes_after_a_cut_is_no_evidence_against_the_scale() -> None:
+def test_values_after_a_cut_are_no_evidence_against_the_scale() -> None:
     cut = [(600.0, 0.1 if minute % 60 == 59 else None, minute % 60 == 5) for minute in range(600)]
     *_, last = judged(cut)
     assert last.doubts == ()

@@ -510,7 +510,7 @@ def test_the_total_of_an_inverter_is_watts_or_milliwatts(
 @pytest.mark.parametrize(
     ("lowest", "volts", "degrees"), [(-40, 2300, 25), (-40, 0, None), (0, 2300, None)]
 )
-def test_a_thermometer_of_a_plug_goes_below_zero(
+def test_a_plug_with_a_thermometer_measures_below_zero(
     lowest: int, volts: int, degrees: float | None
 ) -> None:
     values = {"unit": "℃", "scale": 0, "min": lowest, "max": 150}

@@ -86,7 +86,7 @@ def test_energy_missing_after_a_long_gap_is_named() -> None:
     )
 
 
-def test_a_counter_that_is_missing_in_some_answers_goes_on() -> None:
+def test_a_counter_that_is_missing_in_some_answers_continues() -> None:
     assert imported([100.0, None, 100.2, None, 0.0, 100.3]) == [
         100.0,
         None,
@@ -162,7 +162,7 @@ def test_a_meter_with_a_counter_is_not_estimated() -> None:
     assert last.values == {"active_power": 600.0}
 
 
-def test_an_estimate_goes_on_where_a_counter_ended_and_the_other_way_round() -> None:
+def test_estimates_and_counters_continue_each_other() -> None:
     *_, old = judged([{"energy_import": 4000.0}])
     *_, plug = judged([{"active_power": 600.0}] * 11, PLUG, old.ledger, START + MINUTE)
     assert plug.values["energy_import"] == pytest.approx(4000.1)
@@ -193,7 +193,7 @@ def test_a_ledger_differs_only_when_more_than_the_time_has_changed() -> None:
     assert more.ledger.differs(first.ledger)
 
 
-def test_two_recorded_hours_come_out_as_counted() -> None:
+def test_two_recorded_hours_are_counted_exactly() -> None:
     profile = profiles.find("owon_pc321")
     rows = [json.loads(line) for line in SERIES.read_text().splitlines()]
     ledger: Ledger | None = None

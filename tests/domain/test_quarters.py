@@ -46,12 +46,12 @@ def test_energy_is_spread_evenly_over_the_time_between_two_readings() -> None:
     assert [one.estimated for one in said.values()] == [True, True, True, True]
 
 
-def test_what_is_measured_every_few_minutes_is_no_estimate() -> None:
+def test_readings_every_few_minutes_are_no_estimate() -> None:
     said = found(*((float(at), {"energy_import": at / 10}) for at in range(0, 60, 5)))
     assert not any(one.estimated for one in said.values())
 
 
-def test_a_sum_that_begins_again_adds_nothing_and_goes_on_from_there() -> None:
+def test_a_restarted_sum_adds_nothing_and_continues_from_there() -> None:
     values = ((1, {"energy_import": 900.0}), (2, {"energy_import": 1.0}))
     last = (3.0, {"energy_import": 1.5})
     said = by_minute(replace(batch_of(*values, last), begins={1: ["energy_import"]}))
@@ -61,7 +61,7 @@ def test_a_sum_that_begins_again_adds_nothing_and_goes_on_from_there() -> None:
     assert said[0].values["energy_import"] == 0.25
 
 
-def test_what_was_seen_between_readings_counts_as_an_extreme() -> None:
+def test_reports_between_readings_count_as_extremes() -> None:
     values = ((0.0, {"voltage": 230.0}), (5.0, {"voltage": 230.0}))
     said = by_minute(replace(batch_of(*values), ranges={1: {"voltage": (201.0, 251.0)}}))
     assert said[0].values == {"voltage_min": 201, "voltage_mean": 230, "voltage_max": 251}

@@ -20,7 +20,7 @@ from esquirell.domain.schedule import Schedule
         ({"name": "a", "every": 5, "evry": 1}, "evry: is not known here"),
     ],
 )
-def test_what_is_wrong_is_said_in_plain_words(payload: dict[str, object], says: str) -> None:
+def test_invalid_requests_are_refused_in_plain_words(payload: dict[str, object], says: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Schedule.model_validate(payload)
     assert sentence(caught.value) == says

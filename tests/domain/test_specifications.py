@@ -17,7 +17,7 @@ from esquirell.domain.inference.units import unit_of
         [{"code": "cur_voltage", "dp_id": 1, "type": "value", "values": {"scale": "1"}}],
     ],
 )
-def test_specifications_come_in_several_shapes(described: object) -> None:
+def test_specifications_are_read_in_several_shapes(described: object) -> None:
     (point,) = specified(described)
     assert (point.code, point.scale) == ("cur_voltage", 1)
 

@@ -16,7 +16,7 @@ def at(*marks: tuple[str, float], boot: str = "now", uptime_s: float = 1000.0) -
     return [(found[number] - NOW) / SECOND for number in range(len(marks))]
 
 
-def test_in_this_run_of_the_machine_the_time_is_known() -> None:
+def test_readings_of_this_boot_get_their_time() -> None:
     assert at(("now", 10.0), ("now", 70.0), ("now", 999.5)) == [-990.0, -930.0, -0.5]
 
 
@@ -25,7 +25,7 @@ def test_an_earlier_run_ended_right_before_this_one_began() -> None:
     assert at(("before", 10.0), ("before", 70.0), ("now", 500.0)) == [-1061.0, -1001.0, -500.0]
 
 
-def test_runs_come_one_after_the_other() -> None:
+def test_boots_are_placed_one_after_the_other() -> None:
     marks = [("first", 100.0), ("second", 50.0), ("second", 60.0), ("third", 5.0)]
     assert at(*marks) == [-1013.0, -1012.0, -1002.0, -1001.0]
 

@@ -24,7 +24,7 @@ def test_every_key_splits_into_quantity_and_suffix(quantity: str, suffix: str) -
 
 
 @pytest.mark.parametrize("key", ["", "volt", "voltagea", "energy", "total_power"])
-def test_other_keys_are_none(key: str) -> None:
+def test_other_keys_are_no_quantity_keys(key: str) -> None:
     assert not is_quantity_key(key)
 
 

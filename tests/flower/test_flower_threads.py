@@ -166,7 +166,7 @@ def test_the_pool_changes_its_size(pages: Pages) -> None:
         pages.await_state(task, "SUCCESS")
 
 
-def test_what_is_not_possible_is_refused_in_a_sentence(pages: Pages, house: House) -> None:
+def test_impossible_actions_are_refused_in_a_sentence(pages: Pages, house: House) -> None:
     worker = pages.await_worker()
     limits = {"workername": worker, "hard": 3}
     refused = {

@@ -144,7 +144,7 @@ def staged(files: StagedHouse, entities: dict[tuple[str, str], str]) -> dict[str
     return histories
 
 
-def test_the_hours_of_an_outage_come_back(home: Home) -> None:
+def test_the_hours_of_an_outage_are_filled(home: Home) -> None:
     from support.browser import chromium  # noqa: PLC0415 - selenium may not be there
 
     ha = home.files.ha

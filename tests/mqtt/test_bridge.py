@@ -61,9 +61,7 @@ def test_each_device_is_announced_once(broker: Mosquitto, house: House, observer
         assert [len(observer.of(topic)) for topic in (MAIN, BRIDGE, FETCH)] == [1, 1, 1]
 
 
-def test_online_comes_after_everything_else(
-    broker: Mosquitto, house: House, observer: Observer
-) -> None:
+def test_online_is_published_last(broker: Mosquitto, house: House, observer: Observer) -> None:
     """Else Home Assistant takes a state of yesterday, still on the broker, for a new one."""
     house.now = NOON + timedelta(hours=3)
     with bridge_in(house, broker.port) as (bridge, connection):
@@ -258,7 +256,7 @@ def test_a_tariff_brings_sensors_that_home_assistant_takes(
         assert sensor["last_reset_value_template"] == f"{{{{ value_json.{period}.start }}}}"
 
 
-def test_a_meter_that_comes_back_is_published_again(
+def test_a_meter_that_returns_is_published_again(
     broker: Mosquitto, house: House, observer: Observer
 ) -> None:
     with bridge_in(house, broker.port) as (bridge, connection):

@@ -150,7 +150,7 @@ def test_a_tariff_that_has_disappeared_takes_its_topic_and_sensors_along(
     assert components["cost_today"] == components["cost_this_month"] == {"platform": "sensor"}
 
 
-def test_a_cost_stays_while_there_is_a_tariff_and_goes_with_its_meter(
+def test_a_cost_is_removed_with_its_tariff_or_its_meter(
     broker: Mosquitto, house: House, observer: Observer
 ) -> None:
     house.meters = [replace(info_of(), currency="PLN")]
@@ -163,7 +163,7 @@ def test_a_cost_stays_while_there_is_a_tariff_and_goes_with_its_meter(
         repeatedly(lambda: refresh(house, bridge), lambda: COST not in retained(broker.port))
 
 
-def test_what_was_removed_while_home_assistant_was_away_is_removed_at_its_birth(
+def test_meters_removed_while_home_assistant_was_down_are_removed_at_its_birth(
     broker: Mosquitto, house: House, observer: Observer, tmp_path: Path
 ) -> None:
     """It forgets only meters that are removed while it runs."""
@@ -210,7 +210,7 @@ def test_a_meter_that_came_back_is_not_removed_at_a_birth(broker: Mosquitto, hou
         (Topics("energy", "ha"), {"ha/device/energy2_x/config", "ha/device/other/config"}),
     ],
 )
-def test_what_was_published_elsewhere_before_is_cleared(
+def test_topics_under_a_previous_base_topic_are_cleared(
     broker: Mosquitto, house: House, observer: Observer, earlier: Topics, kept: set[str]
 ) -> None:
     memory = Memory()

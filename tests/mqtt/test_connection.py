@@ -41,7 +41,7 @@ def test_answers_are_not_retained(broker: Mosquitto) -> None:
         assert retained(broker.port, "t/#") == {}
 
 
-def test_what_is_published_together_goes_out_at_the_end(broker: Mosquitto) -> None:
+def test_a_batch_is_published_at_its_end(broker: Mosquitto) -> None:
     options = Options("127.0.0.1", broker.port)
     with Observer(broker.port, "t/#") as observer, connected(options) as connection:
         with connection.together():
@@ -103,7 +103,7 @@ def test_nan_is_refused() -> None:
 
 
 @both
-def test_what_is_published_before_the_connection_stands_goes_out(
+def test_messages_before_the_connection_are_published_afterwards(
     broker: Mosquitto, protocol: Protocol
 ) -> None:
     broker.stop()
@@ -159,7 +159,7 @@ def test_an_old_state_never_follows_a_newer_one(broker: Mosquitto) -> None:
             assert [seen.json["n"] for seen in observer.of("t/state")] == ["new"]
 
 
-def test_a_state_that_is_there_already_is_not_sent_again(broker: Mosquitto) -> None:
+def test_an_unchanged_state_is_not_sent_again(broker: Mosquitto) -> None:
     with (
         Observer(broker.port, "t/#") as observer,
         connected(Options("127.0.0.1", broker.port)) as connection,
@@ -272,7 +272,7 @@ def test_a_broker_with_persistence_keeps_a_session_over_its_restart(
 
 
 @both
-def test_without_a_session_nothing_old_comes(broker: Mosquitto, protocol: Protocol) -> None:
+def test_without_a_session_no_old_messages_arrive(broker: Mosquitto, protocol: Protocol) -> None:
     options = Options("127.0.0.1", broker.port, protocol=protocol, client_id="me")
     with Observer(broker.port, "in/#") as observer:
         _receive_and_go(options, observer, b"1")

@@ -53,7 +53,7 @@ def strict(tmp_path: Path) -> Iterator[Mosquitto]:
     server.kill()
 
 
-def test_what_is_above_the_announced_limit_is_left_out_and_the_rest_goes_on(
+def test_messages_above_the_announced_limit_are_left_out(
     strict: Mosquitto, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = strict
@@ -135,7 +135,7 @@ def test_of_several_under_way_the_large_one_is_sent_alone_next_time() -> None:
 
 
 @pytest.mark.parametrize("numbers_anew", [True, False])
-def test_what_is_sent_again_without_a_mark_is_handled_once(
+def test_a_redelivery_without_a_mark_is_handled_once(
     broker: ScriptedBroker, numbers_anew: bool
 ) -> None:
     taken: list[Message] = []

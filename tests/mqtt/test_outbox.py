@@ -22,7 +22,7 @@ def state(topic: str, payload: bytes) -> Outgoing:
     return Outgoing(topic, payload, retained=True)
 
 
-def test_a_newer_state_takes_the_place_of_the_one_that_waits() -> None:
+def test_a_newer_state_replaces_the_waiting_one() -> None:
     outbox = Outbox()
     outbox.keep("a", b"1")
     outbox.keep("b", b"1")
@@ -41,7 +41,7 @@ def test_states_are_renewed_and_cleared_topics_stay_cleared() -> None:
     assert everything(outbox) == [state("a", b"1"), state("b", b"")]
 
 
-def test_events_that_were_not_confirmed_go_first_and_states_do_not_come_twice() -> None:
+def test_unconfirmed_events_are_sent_first_and_states_once() -> None:
     outbox = Outbox()
     outbox.add("event", b"3")
     outbox.give_back(
@@ -177,7 +177,7 @@ def test_what_the_broker_accepted_is_no_suspect() -> None:
     assert limit.wants_alone(LARGE)
 
 
-def test_what_is_periodic_is_due_at_once_and_then_at_its_pace() -> None:
+def test_periodic_messages_are_due_at_once_and_then_at_their_interval() -> None:
     pace = Pace(10.0)
     assert [pace.due(now) for now in (0.0, 0.5, 9.9, 10.0, 19.0, 25.0, 34.0, 35.0)] == [
         True, False, False, True, False, True, False, True,

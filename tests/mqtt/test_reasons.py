@@ -104,7 +104,7 @@ def test_a_connection_that_ends_says_why_if_the_broker_did(value: int, said: str
     assert sentence.endswith("?" if value == 0x8E else said[-5:])
 
 
-def test_what_is_withheld_is_named_by_its_first_topic() -> None:
+def test_withheld_messages_are_named_by_their_first_topic() -> None:
     assert reasons.kept_from("broker.lan", "does not let us publish", ["b", "a", "c"]) == (
         "broker.lan does not let us publish a and 2 more: check its access rights and limits"
     )

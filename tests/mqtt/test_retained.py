@@ -76,7 +76,7 @@ def test_only_our_obsolete_retained_topics_are_cleared(
     assert retained.held(topic) == (b"" if cleared else payload)
 
 
-def test_what_was_published_for_something_that_is_gone_is_cleared_once(
+def test_topics_of_removed_objects_are_cleared_once(
     retained: RetainedTopics, connection: Connection, memory: Memory
 ) -> None:
     device = TOPICS.discovery("home_barn")

@@ -76,7 +76,7 @@ def test_without_a_quick_schedule_there_is_nothing_to_wait_for(house: House) -> 
     assert house.states.left_s(100) == math.inf
 
 
-def test_while_the_version_is_not_known_nothing_is_published_twice(house: House) -> None:
+def test_nothing_is_published_twice_while_the_version_is_unknown(house: House) -> None:
     house.version = None
     assert [house.follows(now) for now in (100, 101)] == [1, 0]
     house.version = ("1", {})

@@ -24,7 +24,7 @@ def test_what_an_earlier_process_left_is_cleared_though_nothing_changes(
         assert FETCH in retained(broker.port)
 
 
-def test_controls_come_after_the_state_that_they_show(
+def test_controls_are_announced_after_their_state(
     broker: Mosquitto, house: House, observer: Observer
 ) -> None:
     with bridge_in(house, broker.port) as (bridge, _):

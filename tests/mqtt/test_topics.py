@@ -110,7 +110,7 @@ def test_all_that_is_retained_is_read_again_and_announcements_only_with_a_prefix
         ("a/b/bridge/request", "", {}),
     ],
 )
-def test_a_topic_stands_for_a_command(topic: str, command: str, adds: dict[str, object]) -> None:
+def test_a_topic_maps_to_a_command(topic: str, command: str, adds: dict[str, object]) -> None:
     topics = Topics("a/b")
     assert topics.command_of(topic) == (command, adds)
     assert [one for one in topics.command_filters if topic_matches_sub(one, topic)]
@@ -134,5 +134,7 @@ def test_a_topic_stands_for_a_command(topic: str, command: str, adds: dict[str, 
         ("", "ha", False),
     ],
 )
-def test_an_answer_goes_where_it_overwrites_nothing(topic: str, prefix: str, *, may: bool) -> None:
+def test_response_topics_that_would_overwrite_state_are_refused(
+    topic: str, prefix: str, *, may: bool
+) -> None:
     assert Topics("a/b", prefix).may_answer(topic) is may

@@ -117,7 +117,7 @@ def test_a_day_of_another_length_is_shown_whole(day: tuple[int, int, int], hours
     assert (found[-1].text, found[-1].at) == ("00:00", 1.0)
 
 
-def test_a_step_outside_the_frame_is_none() -> None:
+def test_a_moment_outside_the_frame_has_no_step() -> None:
     begin, end = local(2026, 11, 22), local(2026, 11, 23)
     frame = Frame((begin, end), 24, WARSAW)
     assert (frame.number(begin), frame.number(end)) == (0, 23)

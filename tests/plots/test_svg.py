@@ -27,7 +27,7 @@ WIDTHS = [svg.WIDE, svg.NARROW]
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_bar_of_a_month_stands_above_its_label(width: int) -> None:
+def test_the_bar_of_a_month_is_above_its_label(width: int) -> None:
     picture = svg.draw(figure(energies("month", YEAR)), width=width)
     labels = [float(one.get("x", 0)) for one in by_class(picture, "label")]
     bars = middles(picture)
@@ -137,7 +137,7 @@ def test_names_are_escaped() -> None:
     assert texts(picture, "name")[0] == name
 
 
-def test_what_is_under_the_cursor_has_its_place_its_name_and_its_values() -> None:
+def test_a_point_under_the_cursor_has_a_position_a_name_and_values() -> None:
     found, words = figure(energies("month", YEAR, missing=[1], estimated=[2])), Words(decimal=",")
     picture, data = svg.draw(found, words), cast("Any", readout(found, words))
     assert data["steps"][:2] == ["Jan 2026", "Mar 2026"]

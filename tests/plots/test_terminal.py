@@ -15,7 +15,7 @@ def drawn(found: Figure, columns: int = 80, encoding: str = "utf-8") -> list[str
     return list(draw(found, columns, encoding=encoding))
 
 
-def test_the_bar_of_a_month_stands_above_its_label() -> None:
+def test_the_bar_of_a_month_is_above_its_label() -> None:
     lines = drawn(figure(energies("month", YEAR)))
     labels = lines[1 + ROWS]
     for name, height in (("Jan", 1), ("Jun", 6), ("Dec", 12)):

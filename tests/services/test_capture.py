@@ -38,7 +38,7 @@ def taken(reader: Reader, meter: Meter | None = None, device: Device = DEVICE) -
     return capture.take(meter or fakes.meter(protocol="3.4"))
 
 
-def test_it_says_what_was_sent_and_what_it_is_taken_to_mean() -> None:
+def test_a_capture_has_the_raw_datapoints_and_their_interpretation() -> None:
     reader = Reader({"101": 2360, "999": "x"})
     found = taken(reader)
     assert found["expected"]["voltage_a"] == 236.0
@@ -72,7 +72,7 @@ def test_a_protocol_that_is_found_by_itself_is_not_named() -> None:
 
 
 @pytest.mark.parametrize(("device", "known"), [(Device(), "configured"), (DEVICE, "keyabc")])
-def test_the_product_is_what_the_device_says_else_what_is_configured(
+def test_the_product_id_of_the_device_precedes_the_configured_one(
     device: Device, known: str
 ) -> None:
     found = taken(Reader({"101": 1}), fakes.meter(product_id="configured"), device)

@@ -71,7 +71,7 @@ def test_every_answer_has_the_shape_that_the_table_promises(name: str) -> None:
     command.answer.model_validate(answer.data)
 
 
-def test_what_mqtt_may_not_give_is_unknown_there_and_has_no_schema() -> None:
+def test_commands_not_allowed_over_mqtt_are_unknown_there() -> None:
     assert COMMANDS["meter/capture"].sources == NOT_MQTT
     for source in ("cli", "web", "api"):
         assert find("meter/capture", source)
@@ -88,7 +88,7 @@ def test_what_mqtt_may_not_give_is_unknown_there_and_has_no_schema() -> None:
 
 
 @pytest.mark.parametrize("source", ["mqtt", "cli", "web", "api"])
-def test_the_log_knows_where_a_command_came_from(source: Source) -> None:
+def test_the_log_records_the_source_of_a_command(source: Source) -> None:
     bench = Bench(from_file())
     bench.commands.handle(Request(source, "schedule/disable", {"name": "fetch"}))
     (record,) = bench.log.records.values()

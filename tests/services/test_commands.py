@@ -106,9 +106,7 @@ def test_reset_forgets_what_a_user_changed() -> None:
         ("schedule/blow_up", {}, "unknown_command"),
     ],
 )
-def test_what_is_wrong_is_answered_with_its_code(
-    command: str, data: dict[str, Any], code: str
-) -> None:
+def test_errors_are_answered_with_their_code(command: str, data: dict[str, Any], code: str) -> None:
     bench = Bench(from_file())
     before = dict(bench.store.rows)
     assert bench.code(command, **data) == code

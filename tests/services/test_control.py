@@ -31,7 +31,7 @@ def test_a_level_is_in_effect_at_once_here_and_soon_elsewhere() -> None:
     assert worker.level == "debug"
 
 
-def test_a_level_that_is_none_changes_nothing() -> None:
+def test_an_invalid_level_changes_nothing() -> None:
     orders = Orders()
     worker = Process(orders)
     worker.control.follow()
@@ -61,7 +61,7 @@ def test_every_process_restarts_once() -> None:
     assert not again.control.follow()
 
 
-def test_what_is_asked_for_before_the_first_look_repeats_no_earlier_restart() -> None:
+def test_a_request_before_the_first_look_repeats_no_earlier_restart() -> None:
     orders = Orders()
     Process(orders).control.restart()
     again = Process(orders, up_s=1.0)

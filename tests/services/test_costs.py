@@ -52,7 +52,7 @@ def test_a_contract_pays_its_fee_once_however_many_meters_it_has() -> None:
     }
 
 
-def test_the_fee_stands_with_the_first_meter_that_has_hours() -> None:
+def test_the_fee_is_listed_with_the_first_meter_that_has_hours() -> None:
     costs = billed(with_fee(), meters=FLAT, silent=["main"])
     assert [row.meter for row in costs.read(MONTH) if row.cost.fee] == ["fridge"]
     asked_alone = CostQuery(*NOVEMBER, "month", ["oven"])

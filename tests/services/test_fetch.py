@@ -163,7 +163,7 @@ def test_what_a_process_without_lines_sends_is_split_once_more() -> None:
     assert bench.fetch.batch("split:capture", ["m0"]) == {"dps": {"1": 2}}
 
 
-def test_who_stands_by_reads_once_the_worker_is_gone() -> None:
+def test_a_standby_worker_reads_once_the_other_is_gone() -> None:
     bench = Bench()
     bench.post.sent["7"] = ("gone", "", [])
     bench.post.dying.add("gone")
@@ -190,7 +190,7 @@ def test_names_that_can_t_be_read_are_refused_and_nothing_is_asked(
     assert bench.asked == []
 
 
-def test_without_meters_that_is_what_is_known() -> None:
+def test_without_meters_the_answer_is_empty() -> None:
     bench = Bench()
     bench.meters = []
     assert bench.fetch.scheduled(None, nothing) == {"meters": {}}

@@ -206,7 +206,7 @@ def test_a_pace_that_changes_counts_from_then() -> None:
     assert poll.problem_at(late + 1) != "", "the pace of before holds while the record is away"
 
 
-def test_a_pace_that_is_known_only_after_the_start_counts_soon() -> None:
+def test_an_interval_learnt_after_the_start_is_used_soon() -> None:
     """Meters are shared out among the workers some seconds after the start."""
     poll = Poll(None)
     assert poll.problem_at(0) == ""

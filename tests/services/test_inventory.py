@@ -119,7 +119,7 @@ def test_what_the_configuration_refuses_is_said(bench: Bench) -> None:
     assert (code, sentence) == ("invalid_payload", str(bench.files.trouble))
 
 
-def test_a_disk_that_refuses_is_no_fault_of_what_was_asked_for(bench: Bench) -> None:
+def test_a_disk_error_is_not_blamed_on_the_request(bench: Bench) -> None:
     bench.files.trouble = DiskError("barn.toml can't be written: No space left on device")
     code, sentence = refusal(bench, "meter/add", **NEW)
     assert (code, sentence) == ("unavailable", str(bench.files.trouble))

@@ -83,7 +83,7 @@ def test_a_transaction_belongs_to_the_meter_that_its_topic_names() -> None:
     assert [kwargs["meters"] for _, kwargs, _ in bench.sender.sent] == [["main"], ["garage"]]
 
 
-def test_a_change_that_was_cut_off_is_done_when_it_comes_again() -> None:
+def test_an_interrupted_change_is_completed_when_repeated() -> None:
     """As after a power cut between the record of the command and its end."""
     bench = Bench(from_file())
     request = Request("mqtt", "schedule/set", {"name": "fetch", "every": 5, "transaction": 1})

@@ -40,7 +40,7 @@ def store() -> ReadingStore:
     return ReadingStore()
 
 
-def test_a_process_goes_on_from_what_another_one_saw_of_the_counter(store: ReadingStore) -> None:
+def test_a_process_continues_the_ledger_of_another(store: ReadingStore) -> None:
     first, second = Process(store), Process(store)
     assert [first.reads(10 + hour, at=hour) for hour in range(3)] == [10, 11, 12]
     # The device begins again at zero, and counts up to more than it had.
@@ -100,7 +100,7 @@ class Damaged(ReadingStore):
         return super().ledgers(names)
 
 
-def test_a_damaged_ledger_holds_up_no_other_meter_and_is_said_once(
+def test_a_damaged_ledger_affects_no_other_meter_and_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     store = Damaged()

@@ -38,7 +38,7 @@ def test_each_transaction_is_counted_with_its_readings() -> None:
     assert 0.02 <= seconds < LIMIT_S
 
 
-def test_what_was_not_stored_is_not_counted() -> None:
+def test_readings_that_were_not_stored_are_not_counted() -> None:
     transactions, behind = list[tuple[int, float]](), fakes.ReadingStore()
     store, behind.away = PatientStore(behind), True
     store.on_stored = lambda *stored: transactions.append(stored)

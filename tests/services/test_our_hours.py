@@ -50,7 +50,7 @@ def steadily(count: int) -> dict[datetime, float]:
     return {DAY + 10 * number * MINUTE: (70 + number) / 10 for number in range(count)}
 
 
-def test_of_what_was_measured_each_hour_has_mean_least_and_greatest(storage: Storage) -> None:
+def test_each_hour_has_mean_minimum_and_maximum(storage: Storage) -> None:
     put(storage, voltage={DAY: 230.0, DAY + MINUTE: 236.0, DAY + 61 * MINUTE: 240.0})
     found, estimated = hours(storage).averages("main", "voltage", DAY + 5 * HOUR)
     assert (found[DAY].min, found[DAY].max) == (230.0, 236.0)
@@ -98,7 +98,7 @@ def test_a_cost_starts_again_each_day(storage: Storage) -> None:
     assert ours.place(row) == pytest.approx(0.55)
 
 
-def test_a_cost_of_the_month_goes_on_over_midnight(storage: Storage) -> None:
+def test_a_monthly_cost_continues_over_midnight(storage: Storage) -> None:
     late = DAY + 23 * HOUR
     put(storage, energy_import={late + 10 * number * MINUTE: number / 10 for number in range(12)})
     ours = hours(storage).cost("main", "cost_this_month", DAY + 30 * HOUR)
@@ -119,7 +119,7 @@ def test_where_hours_begin_at_half_past_they_can_t_be_compared(tmp_path: Path) -
     storage.database.close()
 
 
-def test_what_a_cost_adds_is_what_was_spent_since_it_started_again() -> None:
+def test_a_cost_adds_what_was_spent_since_its_restart() -> None:
     first = Row(DAY, state=1.0, last_reset=DAY)
     assert cost_booked(first, Row(DAY + HOUR, state=1.5, last_reset=DAY)) == 0.5
     assert cost_booked(first, Row(DAY + HOUR, state=0.25, last_reset=DAY + HOUR)) == 0.25

@@ -136,7 +136,7 @@ def test_a_database_that_hangs_keeps_no_reading_waiting(store: HungStore) -> Non
     assert problem.startswith("readings wait for the database: the database has not answered")
 
 
-def test_when_it_is_back_all_is_stored_once_and_nothing_else_has_to_come(store: HungStore) -> None:
+def test_a_recovered_database_gets_everything_once_without_a_new_reading(store: HungStore) -> None:
     saver = Saver(PatientStore(store, PATIENCE_S), Spool())
     saver.save([sample("main", 1)], {})
     saver.save([sample("main", 2)], {})

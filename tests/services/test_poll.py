@@ -175,7 +175,7 @@ def test_after_stop_no_read_begins_and_those_under_way_are_cut() -> None:
     assert bench.transport.closed.wait(LIMIT_S)
 
 
-def test_the_profiles_refresh_goes_to_the_meter() -> None:
+def test_the_profiles_refresh_is_sent_to_the_meter() -> None:
     bench = Bench(plug={"20": 2300})
     bench.poller.poll([meter("plug", profile="plug")], ON_DEMAND)
     assert bench.transport.asked == [("plug", (18, 19, 20), True)]

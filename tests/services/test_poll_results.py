@@ -140,7 +140,7 @@ def test_a_profile_is_recognised_by_the_first_answer_and_remembered() -> None:
     assert first == keys == ("current", "active_power", "voltage", "energy_import")
 
 
-def test_a_warning_is_logged_when_it_comes_and_when_it_goes(
+def test_a_warning_is_logged_when_it_begins_and_when_it_ends(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -56,7 +56,7 @@ def test_each_meter_is_read_by_its_owner(post: Post) -> None:
     assert len(answered) == 6
 
 
-def test_a_scheduled_poll_goes_to_other_workers_again_once_redis_is_back(
+def test_a_scheduled_poll_is_shared_again_once_redis_is_back(
     post: Post,
 ) -> None:
     remote = reads(post)
@@ -221,7 +221,7 @@ def test_to_stand_by_for_others_takes_no_place_of_what_is_to_be_read(post: Post)
     eventually(lambda: len(post.replies) == len(guards) + 1)
 
 
-def test_what_was_just_sent_is_left_to_the_worker_that_it_went_to(post: Post) -> None:
+def test_a_fresh_batch_is_left_to_its_worker(post: Post) -> None:
     post.deaf.add("b")
     post.wakes_at = post.uptime_s + TAKE_S - COLLECT_S
     _, again, answered, failed, _ = read(reads(post), meters(9))

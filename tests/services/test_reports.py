@@ -102,7 +102,7 @@ def test_the_last_report_of_each_period_is_stored(bench: Bench) -> None:
     assert bench.stored()[-1] == begin + timedelta(seconds=149)
 
 
-def test_each_turn_looks_for_what_was_held_back_from_publishing(bench: Bench) -> None:
+def test_every_round_publishes_readings_that_were_held_back(bench: Bench) -> None:
     bench.reports.store_due()
     bench.reports.store_due()
     assert bench.publisher.looked == 2
@@ -122,7 +122,7 @@ def test_a_poll_counts_for_its_period(bench: Bench) -> None:
     assert bench.stored() == [begin + timedelta(seconds=10), begin + timedelta(seconds=119)]
 
 
-def test_what_is_not_stored_goes_into_the_least_and_greatest_of_its_hour(bench: Bench) -> None:
+def test_unstored_reports_count_for_minimum_and_maximum(bench: Bench) -> None:
     main = meter(store_every=60)
     bench.transport.scripts["main"] = {"101": 2360}
     for tenths in (2360, 2420, 2290, 2360):
@@ -267,7 +267,7 @@ def test_what_a_meter_added_is_stored_before_it_is_published(bench: Bench) -> No
     assert stored == [0.0, 0.1, 0.15]
 
 
-def test_what_is_reported_while_the_process_ends_counts_as_well(bench: Bench) -> None:
+def test_reports_during_shutdown_count_as_well(bench: Bench) -> None:
     plug = meter(profile="plug", store_every=3600)
     for increment in (100, 100):
         add(bench, plug, increment)
@@ -279,7 +279,7 @@ def test_what_is_reported_while_the_process_ends_counts_as_well(bench: Bench) ->
     assert max(bench.stored()) == bench.clock.now
 
 
-def test_another_process_goes_on_with_the_sum_of_increments(bench: Bench) -> None:
+def test_another_process_continues_the_sum_of_increments(bench: Bench) -> None:
     plug = meter(profile="plug", store_every=3600)
     for increment in (100, 100):
         add(bench, plug, increment)
@@ -337,7 +337,7 @@ def test_a_meter_that_was_removed_and_forgotten_begins_again(bench: Bench) -> No
     assert last.values["energy_import"] == 0.0
 
 
-def test_a_meter_that_was_removed_and_came_back_goes_on(bench: Bench) -> None:
+def test_a_meter_that_was_removed_and_added_again_continues(bench: Bench) -> None:
     plug = meter(profile="plug", store_every=3600)
     for increment in (100, 100):
         add(bench, plug, increment)

@@ -207,7 +207,7 @@ def test_a_thread_that_waits_for_a_locked_database_delays_no_other(
     assert len(store.rows) == 2
 
 
-def test_what_is_lost_with_the_process_is_counted(
+def test_readings_lost_with_the_process_are_counted(
     store: ReadingStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     saver = Saver(store, DiskSpool(Path("/", "x" * 300, "spool.db")))
@@ -267,7 +267,7 @@ def test_what_this_process_keeps_counts_at_once(saver: Saver, store: ReadingStor
     assert saver.waiting == 1
 
 
-def test_what_is_kept_while_the_spool_is_counted_is_not_overlooked(store: ReadingStore) -> None:
+def test_readings_added_while_the_spool_is_counted_are_counted(store: ReadingStore) -> None:
     """The count that was taken just before says that the spool is empty."""
 
     class Counted(Spool):

@@ -80,7 +80,7 @@ def test_a_different_clock_is_doubted_until_confirmed(now: datetime) -> None:
     assert computer.trusts() == (computer.now >= RELEASED)
 
 
-def test_before_anything_is_stored_only_the_release_speaks() -> None:
+def test_without_stored_readings_the_clock_is_checked_against_the_release() -> None:
     computer = Computer(datetime(2040, 1, 1, tzinfo=UTC))
     computer.newest = None
     assert computer.trusts()
@@ -142,7 +142,7 @@ def test_the_hour_begins_again_when_the_clock_is_set_again() -> None:
     assert computer.trusts()
 
 
-def test_another_process_goes_on_with_the_hour() -> None:
+def test_another_process_continues_the_hour() -> None:
     computer = Computer(NEWEST - DAY, uptime_s=7200)
     an_hour_ago = Mark(1, "this run", 3500.0, (computer.now - timedelta(seconds=3700)).timestamp())
     computer.timekeeper.remember(computer.now, an_hour_ago)

@@ -23,7 +23,7 @@ BARN = f'device_id = "bfbarn"\nlocal_key = "{KEY}"\nlabel = "Barn"\n'
 SHED = f'device_id = "bfshed"\nlocal_key = "{KEY}"\n'
 
 
-def test_they_stand_beside_those_of_the_configuration(folder: ConfigurationFolder) -> None:
+def test_added_meters_are_listed_beside_configured_ones(folder: ConfigurationFolder) -> None:
     folder.put("data/meters/barn.toml", BARN)
     settings = folder.load(METER)
     assert [one.name for one in settings.meters] == ["main", "barn"]
@@ -159,7 +159,7 @@ def files(folder: ConfigurationFolder, monkeypatch: pytest.MonkeyPatch) -> Meter
     return MeterFiles(StateDirectory(folder.path / "data"))
 
 
-def test_what_is_written_is_read_again_by_its_owner_alone(
+def test_written_files_are_readable_by_their_owner_only(
     files: MeterFiles, folder: ConfigurationFolder
 ) -> None:
     table = {"name": "barn", "device_id": "bfbarn", "local_key": KEY, "label": 'B"\\\n'}

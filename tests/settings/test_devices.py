@@ -91,7 +91,7 @@ def test_only_an_address_of_the_home_network_is_kept(
     ("version", "protocol"),
     [("3.4", "3.4"), (3.5, "3.5"), ("", "auto"), (None, "auto"), ("2.0", "auto")],
 )
-def test_a_protocol_that_is_not_known_is_found_out_later(
+def test_an_unknown_protocol_is_detected_later(
     folder: ConfigurationFolder, version: object, protocol: str
 ) -> None:
     assert only(take(folder, device(version=version))).protocol == protocol
@@ -105,7 +105,7 @@ def test_a_protocol_that_is_not_known_is_found_out_later(
         ({"mapping": None, "product_id": "gqmmtjclqb7reg5p"}, "auto", False),
     ],
 )
-def test_meters_are_known_by_codes_category_or_product(
+def test_meters_are_detected_by_codes_category_or_product(
     folder: ConfigurationFolder, said: dict[str, Any], profile: str, mapped: bool
 ) -> None:
     meter = only(take(folder, device(**said)))

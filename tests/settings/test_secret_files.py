@@ -84,7 +84,7 @@ def test_a_meter_may_have_its_key_in_a_variable(folder: ConfigurationFolder) -> 
     assert settings.meters[0].local_key.get_secret_value() == KEY
 
 
-def test_systemd_comes_before_the_container(folder: ConfigurationFolder) -> None:
+def test_systemd_credentials_precede_container_secrets(folder: ConfigurationFolder) -> None:
     beside = [Path("/run/secrets"), Path("/etc/e/credentials")]
     assert secret_files.folders({}, Path("/etc/e")) == beside
     given = {"CREDENTIALS_DIRECTORY": "/run/c"}

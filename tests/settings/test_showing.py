@@ -53,7 +53,9 @@ def test_no_secret_shows_anywhere(settings: Settings) -> None:
         assert not any(secret in text for secret in SECRETS)
 
 
-def test_masked_says_what_is_in_effect(settings: Settings, folder: ConfigurationFolder) -> None:
+def test_masked_shows_the_effective_settings(
+    settings: Settings, folder: ConfigurationFolder
+) -> None:
     shown = masked(settings)
     assert shown["mqtt"]["password"] == "***"
     redis = {"url": "redis://redis:6379/0", "password": "***", "sentinel_password": ""}
@@ -76,7 +78,7 @@ def test_masked_as_toml_says_the_same(settings: Settings) -> None:
     assert tomllib.loads(to_toml(masked(settings))) == masked(settings)
 
 
-def test_what_is_shown_can_be_loaded_but_for_the_secrets(
+def test_shown_settings_can_be_loaded_except_secrets(
     settings: Settings, folder: ConfigurationFolder
 ) -> None:
     text = to_toml(masked(settings)).replace('local_key = "***"', f'local_key = "{KEY}"')

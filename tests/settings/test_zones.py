@@ -28,7 +28,7 @@ def put_zone(folder: Path, name: str) -> Path:
         ("CET-1CEST,M3.5.0,M10.5.0/3", None),
     ],
 )
-def test_the_variable_comes_first(etc: Path, text: str, zone: str | None) -> None:
+def test_the_variable_takes_precedence(etc: Path, text: str, zone: str | None) -> None:
     (etc / "timezone").write_text("Europe/Rome\n")
     assert machine_zone({"TZ": text}, etc) == zone
 

@@ -60,7 +60,7 @@ def test_turning_a_meter_round_makes_no_energy(house: House) -> None:
     assert house.stored("energy_export") == [1.0, 1.0, 1.0]
 
 
-def test_an_estimate_goes_on_over_a_restart(database: Database) -> None:
+def test_an_estimate_continues_over_a_restart(database: Database) -> None:
     house = House(database, "plug")
     for minute in range(31):
         house.poll({"19": 12_000})
@@ -112,7 +112,7 @@ def test_a_reset_while_the_database_is_away_is_stored_in_its_order(database: Dat
     assert house.stored()[-1] == 5000.5
 
 
-def test_counters_are_held_back_while_nothing_is_known_of_them(database: Database) -> None:
+def test_counters_are_withheld_while_their_ledger_is_unknown(database: Database) -> None:
     house, store = House(database), Unsteady(database)
     house.count([500_000, 500_000, 10, 20, 30])
     store.away = True

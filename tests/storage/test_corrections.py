@@ -61,7 +61,7 @@ def archive(database: Database, monkeypatch: pytest.MonkeyPatch) -> Archive:
 
 
 @pytest.mark.parametrize("span", [(60, 120), (0, 60), (120, 180), (0, 180), (30, 31), (59, 121)])
-def test_readings_go_and_come_back_and_statistics_follow(
+def test_removed_readings_can_be_restored_and_statistics_follow(
     archive: Archive, span: tuple[int, int]
 ) -> None:
     before = archive.state()
@@ -167,7 +167,7 @@ def test_rows_of_a_wrong_year_go_with_all_that_they_made(archive: Archive) -> No
     assert archive.state() == before
 
 
-def test_thinned_out_hours_go_and_come_back_as_they_were(archive: Archive) -> None:
+def test_pruned_hours_are_removed_and_restored_unchanged(archive: Archive) -> None:
     archive.put((MIDNIGHT + 4 * HOUR, {"energy_import": 102.0}))
     archive.rollup()
     archive.now = MIDNIGHT + timedelta(days=9)
@@ -192,7 +192,7 @@ def test_readings_of_the_future_are_set_aside_and_others_stay(archive: Archive) 
     assert archive.corrections.undo("garage", ["remove", "future"]).first == later
 
 
-def test_of_an_unknown_meter_nothing_is_there_to_correct(archive: Archive) -> None:
+def test_an_unknown_meter_has_nothing_to_correct(archive: Archive) -> None:
     with pytest.raises(CommandError, match="nothing is stored for attic; known: main"):
         archive.corrections.remove(Span("attic", *EVER))
     with pytest.raises(CommandError, match="nothing is stored for attic"):

@@ -43,7 +43,7 @@ def test_the_files_are_for_their_owner_only(tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_file_that_is_there_keeps_its_permissions(sqlite: Database) -> None:
+def test_an_existing_file_keeps_its_permissions(sqlite: Database) -> None:
     assert sqlite.file
     sqlite.file.chmod(0o640)
     again = Database(f"sqlite:///{sqlite.file}")

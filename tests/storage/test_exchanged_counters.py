@@ -17,7 +17,7 @@ from esquirell.storage.readings import Readings
 class TestOffsets:
     """Offsets are forgotten beside a service that goes on."""
 
-    def test_the_sum_goes_on_from_the_devices_own_counter(self, house: House) -> None:
+    def test_the_sum_continues_from_the_devices_own_counter(self, house: House) -> None:
         corrections = Corrections(house.database, Calendar("UTC"), house.clock)
         house.count([0, 0, 106421, 106421, 106421, 106422])
         assert house.stored()[-1] == 0.01

@@ -60,7 +60,7 @@ def test_every_panel_shows_something(filled: Database, title: str) -> None:
     assert all(value is not None for value in rows[-1].values())
 
 
-def test_the_cost_goes_by_imported_prices_and_else_by_those_given(filled: Database) -> None:
+def test_costs_use_imported_prices_or_else_the_configured_ones(filled: Database) -> None:
     def cost() -> float:
         days = asked(filled, QUERIES["Cost by day"])
         return sum(float(str(day["used"])) for day in days)

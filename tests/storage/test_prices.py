@@ -15,7 +15,7 @@ def row(hour: int, price: str | None) -> PriceRow:
     return PriceRow(NOON + hour * HOUR, Rates(bought, Decimal("0.1234")) if bought else Rates())
 
 
-def test_prices_come_back_to_the_last_decimal(database: Database) -> None:
+def test_prices_are_stored_to_the_last_decimal(database: Database) -> None:
     prices = Prices(database)
     rows = [row(0, "0.28415"), row(1, "-0.1"), row(2, "123456.789012")]
     prices.put("exact", rows)

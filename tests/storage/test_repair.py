@@ -60,7 +60,7 @@ def _write(database: Database) -> None:
         count(database)
 
 
-def test_a_damaged_file_is_set_aside_and_work_goes_on(
+def test_a_damaged_file_is_set_aside_and_work_continues(
     sqlite: Database, repair: DatabaseRepair
 ) -> None:
     store(sqlite, MANY)

@@ -30,7 +30,7 @@ def test_what_a_reading_retracts_is_taken_out_of_the_earlier_one(database: Datab
     assert shop.values("hour", "energy_export_1") == [0.5]
 
 
-def test_both_may_come_in_one_batch(database: Database) -> None:
+def test_both_may_be_in_one_batch(database: Database) -> None:
     shop = Workshop(database)
     first = sample("main", 0, energy_import=0.0)
     second = Reading("main", START + MINUTE, {"energy_import": 1064.0})

@@ -31,7 +31,7 @@ def test_nothing_is_made_before_something_waits(spool: Spool, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_waits_comes_out_in_order_and_whole(spool: Spool) -> None:
+def test_spooled_readings_are_returned_in_order_and_complete(spool: Spool) -> None:
     taken = [
         sample("main", second, voltage=230.1 + second, energy_import_pv1=1.5) for second in (1, 2)
     ]

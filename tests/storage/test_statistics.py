@@ -115,7 +115,7 @@ def test_the_value_at_the_end_of_an_hour_holds_into_the_next(shop: Workshop) -> 
     assert shop.everything() == shop.from_scratch()
 
 
-def test_for_how_long_a_value_holds_comes_with_its_reading(shop: Workshop) -> None:
+def test_a_reading_stores_how_long_it_holds(shop: Workshop) -> None:
     shop.readings.add(
         [
             Reading("main", MIDNIGHT, {"active_power": 900.0}, holds_s=180),
@@ -142,7 +142,7 @@ def test_days_weigh_their_hours_by_the_time_that_is_known(shop: Workshop) -> Non
     assert shop.values("day", "active_power_mean") == [pytest.approx((60 * 100 + 30 * 400) / 90)]
 
 
-def test_what_was_reported_between_two_readings_counts_as_least_and_greatest(
+def test_reports_between_two_readings_count_for_minimum_and_maximum(
     shop: Workshop,
 ) -> None:
     seen = {"active_power": (50.0, 4000.0)}

@@ -33,7 +33,7 @@ class Timed(store.Statistics):
         self.turns.append((began, time.monotonic()))
 
 
-def test_after_a_long_transaction_comes_a_moment_for_others(sqlite: Database) -> None:
+def test_a_long_transaction_is_followed_by_a_pause_for_others(sqlite: Database) -> None:
     begin = datetime.now(UTC) - 2000 * QUARTER
     readings = Readings(sqlite)
     for name in METERS:

@@ -20,7 +20,7 @@ from esquirell.storage.database import Database
 from esquirell.storage.statistics.store import Transaction
 
 
-def test_readings_that_come_late_are_taken_in(shop: Workshop) -> None:
+def test_late_readings_are_included(shop: Workshop) -> None:
     every = list(minutes(300))
     shop.put(*every[:100], *every[200:])
     shop.rollup()
@@ -155,7 +155,7 @@ def test_old_readings_are_thinned_out_and_statistics_stay(shop: Workshop) -> Non
     assert shop.everything() == before
 
 
-def test_what_is_not_in_the_statistics_is_not_removed(shop: Workshop) -> None:
+def test_readings_missing_in_the_statistics_are_not_removed(shop: Workshop) -> None:
     shop.put(*minutes(120))
     shop.now = MIDNIGHT + timedelta(days=30)
     assert shop.prune() == 0
@@ -163,7 +163,7 @@ def test_what_is_not_in_the_statistics_is_not_removed(shop: Workshop) -> None:
     assert shop.prune() == 58
 
 
-def test_readings_that_come_after_their_time_are_thinned_out_too(shop: Workshop) -> None:
+def test_readings_stored_late_are_pruned_too(shop: Workshop) -> None:
     every = list(minutes(180))
     shop.put(*every[:60], *every[120:])
     shop.now = MIDNIGHT + timedelta(days=30)
@@ -260,7 +260,7 @@ def test_a_step_takes_ten_thousand_readings_and_the_rest_of_their_six_hours(
     assert shop.statistics.steps(["main"]) == {"main": 6 * 1800}
 
 
-def test_only_what_is_new_is_counted(shop: Workshop) -> None:
+def test_only_new_readings_are_counted(shop: Workshop) -> None:
     every = list(minutes(90))
     shop.put(*every[:80])
     assert shop.statistics.rollup() == {"main": 80}
@@ -297,7 +297,7 @@ def of_garage(shop: Workshop) -> list[object]:
     return kept
 
 
-def test_what_is_done_for_one_meter_changes_nothing_of_another(database: Database) -> None:
+def test_work_for_one_meter_changes_no_other(database: Database) -> None:
     shop = Workshop(database)
     for name in ("garage", "main"):
         shop.readings.add([Reading(name, at, values) for at, values in minutes(150)], {})

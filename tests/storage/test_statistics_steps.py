@@ -9,7 +9,7 @@ from esquirell.domain.statistic import Statistic
 VOLTAGE = {"voltage": 230.0}
 
 
-def test_an_hour_that_is_no_part_of_a_gap_any_more_goes(shop: Workshop) -> None:
+def test_an_hour_no_longer_in_a_gap_is_removed(shop: Workshop) -> None:
     shop.put((MIDNIGHT, VOLTAGE))
     shop.rollup()
     with shop.store.transaction("main") as transaction:
@@ -30,7 +30,7 @@ def test_a_step_goes_on_from_counters_that_were_silent_for_hours(shop: Workshop)
     assert shop.everything() == shop.from_scratch()
 
 
-def test_a_value_that_is_not_there_any_more_goes(shop: Workshop) -> None:
+def test_a_value_that_is_no_longer_measured_is_removed(shop: Workshop) -> None:
     shop.put((MIDNIGHT, VOLTAGE))
     shop.rollup()
     with shop.store.transaction("main") as transaction:

@@ -22,12 +22,12 @@ def log(database: Database) -> CommandLog:
     return CommandLog(database)
 
 
-def test_a_command_comes_back_as_it_was(log: CommandLog) -> None:
+def test_a_command_is_stored_unchanged(log: CommandLog) -> None:
     log.record(FETCH)
     assert log.get("id-1") == FETCH
 
 
-def test_an_unknown_command_is_none(log: CommandLog) -> None:
+def test_an_unknown_command_is_not_found(log: CommandLog) -> None:
     assert log.get("id-1") is None
 
 

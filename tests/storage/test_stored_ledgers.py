@@ -26,7 +26,7 @@ def reading_with(ledger: Ledger) -> Reading:
     return Reading("main", ledger.at, {"voltage": 230.0}, ledger=ledger)
 
 
-def test_a_ledger_comes_back_as_it_was(house: House) -> None:
+def test_a_ledger_is_stored_unchanged(house: House) -> None:
     house.count([10_000, 0, 10_010])
     (stored,) = Readings(house.database).ledgers(["main", "unknown"]).values()
     assert stored.counters["energy_import"].total == 100.1

@@ -26,13 +26,13 @@ def everything(readings: Readings) -> list[Reading]:
     return list(readings.query(None, START - HOUR, START + 24 * HOUR))
 
 
-def test_a_reading_comes_back_as_it_was(readings: Readings) -> None:
+def test_a_reading_is_stored_unchanged(readings: Readings) -> None:
     taken = Reading("main", START, three_phase_values(random.Random(1)))
     readings.add([taken], {})
     assert everything(readings) == [taken]
 
 
-def test_rarer_keys_come_back_beside_the_others(readings: Readings) -> None:
+def test_rarer_keys_are_stored_beside_the_others(readings: Readings) -> None:
     taken = sample("roof", 0, voltage=230.0, active_power_pv1=812.0, voltage_1=229.5)
     readings.add([taken], {})
     assert everything(readings) == [taken]
@@ -81,7 +81,7 @@ def test_nothing_to_store_is_no_transaction(sqlite_url: str) -> None:
     Readings(Database(sqlite_url)).add([], {})
 
 
-def test_statuses_come_back_with_the_latest_reading_as_last_success(readings: Readings) -> None:
+def test_stored_statuses_have_the_latest_reading_as_last_success(readings: Readings) -> None:
     status = MeterStatus(1, "unreachable", None, ("voltage", "current_a"))
     readings.add([sample("main", 60), sample("main", 0)], {"main": status, "new": MeterStatus()})
     assert readings.statuses() == {

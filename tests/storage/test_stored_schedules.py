@@ -21,12 +21,12 @@ def schedules(database: Database) -> Schedules:
     return Schedules(database)
 
 
-def test_schedules_come_back_by_name_as_they_were(schedules: Schedules) -> None:
+def test_schedules_are_stored_unchanged_by_name(schedules: Schedules) -> None:
     put(schedules, NIGHT, FETCH, GONE)
     assert schedules.all() == [FETCH, GONE, NIGHT]
 
 
-def test_no_base_is_not_an_empty_base(schedules: Schedules) -> None:
+def test_a_missing_base_is_not_an_empty_base(schedules: Schedules) -> None:
     empty = StoredSchedule("empty", {})
     put(schedules, empty, NIGHT)
     assert [stored.base for stored in schedules.all()] == [{}, None]

@@ -161,7 +161,7 @@ def test_a_release_can_be_read_whatever_the_umask_was(tmp_path: Path) -> None:
     assert mode(release / "lib/module.py") == 0o644
 
 
-def test_the_release_before_is_kept_and_comes_back(tmp_path: Path) -> None:
+def test_the_previous_release_is_kept_and_can_be_restored(tmp_path: Path) -> None:
     releases = Releases(Layout(tmp_path))
     folder = tmp_path / "opt/esquirell"
     for name in ("1", "2", "3"):

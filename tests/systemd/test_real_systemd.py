@@ -167,13 +167,13 @@ def test_flower_asks_for_a_password_and_is_watched_too(machine: Machine) -> None
     machine.run("systemctl stop esquirell-flower")
 
 
-def test_it_comes_back_when_killed(machine: Machine) -> None:
+def test_a_killed_service_restarts(machine: Machine) -> None:
     process = machine.show("esquirell")["MainPID"]
     machine.run("systemctl kill --signal KILL esquirell")
     machine.comes_back("esquirell", process)
 
 
-def test_a_restart_over_mqtt_goes_on_in_the_same_process(machine: Machine) -> None:
+def test_a_restart_over_mqtt_keeps_the_process_id(machine: Machine) -> None:
     machine.run("systemctl restart esquirell")
     eventually(lambda: machine.is_up("esquirell"), 30)
     before = machine.show("esquirell")
@@ -190,7 +190,7 @@ def test_a_restart_over_mqtt_goes_on_in_the_same_process(machine: Machine) -> No
     eventually(lambda: readings(machine) > stored, 30)
 
 
-def test_a_process_that_stands_still_is_restarted(machine: Machine) -> None:
+def test_a_hanging_process_is_restarted(machine: Machine) -> None:
     machine.run(
         "mkdir -p /etc/systemd/system/esquirell.service.d; "
         "printf '[Service]\\nWatchdogSec=6\\nRestartSec=1\\n' "

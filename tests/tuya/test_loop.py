@@ -105,7 +105,7 @@ def test_the_loop_wakes_by_itself_for_the_next_timer() -> None:
     loop.close()
 
 
-def test_a_timer_that_sets_itself_again_goes_on(loop: Loop, clock: Clock) -> None:
+def test_a_timer_can_set_itself_again(loop: Loop, clock: Clock) -> None:
     ended: list[float] = []
 
     def again() -> None:
@@ -141,7 +141,7 @@ def test_a_fault_of_one_costs_no_other(
     ] * 2
 
 
-def test_what_was_called_before_the_end_is_done_and_nothing_after_it(loop: Loop) -> None:
+def test_calls_before_the_end_are_done_and_none_after_it(loop: Loop) -> None:
     before, done = threads(), list[int]()
     for number in range(100):
         loop.call(partial(done.append, number))
@@ -205,7 +205,7 @@ def talk(loop: Loop, greeting: bytes = b"") -> Iterator[tuple[Talk, socket.socke
             run(loop, one.line.close)
 
 
-def test_what_is_sent_before_a_line_stands_arrives(loop: Loop) -> None:
+def test_data_sent_before_the_connection_arrives(loop: Loop) -> None:
     with talk(loop, b"early") as (one, end):
         assert one.changes == [(True, False, None)]
         assert one.line.usable

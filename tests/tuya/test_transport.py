@@ -127,7 +127,7 @@ def test_without_an_account_the_answer_says_what_to_configure() -> None:
         transport.read(Question(CLOUDY))
 
 
-def test_a_place_where_no_lock_can_be_is_named(tmp_path: Path) -> None:
+def test_an_unusable_lock_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "locks").write_text("a file")
     with pytest.raises(ConfigError, match=r"locks for locks can't be created \(File exists\)"):
         LanReader(tmp_path / "locks")
@@ -146,7 +146,7 @@ def test_a_meter_whose_settings_changed_gets_another_line(make_transport: MakeTr
         assert device.server.connections == 2
 
 
-def test_a_meter_that_is_no_longer_held_is_let_go(make_transport: MakeTransport) -> None:
+def test_a_released_meter_is_disconnected(make_transport: MakeTransport) -> None:
     transport = make_transport(keep="held")
     with mock_device("3.4") as device:
         transport.hold([Question(a_meter(device.port, "3.4"))])
@@ -183,7 +183,7 @@ def test_a_forked_process_reads_nothing(make_transport: MakeTransport) -> None:
         transport.dps(a_meter(1))
 
 
-def test_a_refused_key_is_a_refusal_where_the_cloud_knows_no_other(
+def test_a_refused_key_is_an_error_if_the_cloud_has_no_other(
     make_transport: MakeTransport,
 ) -> None:
     transport = TuyaTransport(make_transport(), NoCloud())

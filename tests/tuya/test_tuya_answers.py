@@ -55,7 +55,9 @@ def test_an_answer_in_several_frames_is_one_answer(
         assert transport.dps(a_meter(device.port, version)) == ALL
 
 
-def test_a_poll_ends_when_all_has_come_that_came_before(make_transport: MakeTransport) -> None:
+def test_a_poll_ends_when_all_earlier_datapoints_have_arrived(
+    make_transport: MakeTransport,
+) -> None:
     transport = make_transport(keep="kept", limits=replace(QUICK, quiet_s=1.0))
     with mock_device("3.4") as device:
         meter = a_meter(device.port, "3.4")

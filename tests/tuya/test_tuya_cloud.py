@@ -61,7 +61,7 @@ def test_what_a_device_is_is_asked_once(server: TuyaCloud, tmp_path: Path) -> No
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "devices").iterdir())
 
 
-def test_codes_stay_where_no_ids_are_known(tmp_path: Path) -> None:
+def test_codes_are_kept_where_ids_are_unknown(tmp_path: Path) -> None:
     with TuyaCloud(device(specification={})) as server:
         values = a_cloud(server.url, tmp_path).read(METER)
     assert values == {"cur_power": 2500, "cur_voltage": 2301}

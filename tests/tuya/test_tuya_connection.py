@@ -123,7 +123,7 @@ def test_an_empty_acknowledgement_is_waited_out(transport: LanReader) -> None:
         assert transport.dps(a_meter(device.port)) == DPS
 
 
-def test_a_partial_answer_is_completed_by_what_was_said_over_the_same_line(
+def test_a_partial_answer_is_completed_by_earlier_frames_of_the_connection(
     make_transport: MakeTransport,
 ) -> None:
     transport = make_transport(keep="kept")

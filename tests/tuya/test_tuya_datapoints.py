@@ -50,12 +50,12 @@ def ask(said: Datapoints, now: float) -> set[str]:
     return due
 
 
-def test_while_the_line_lives_it_holds_what_was_said_over_it(said: Datapoints) -> None:
+def test_values_last_as_long_as_the_connection(said: Datapoints) -> None:
     assert current(said, START + HOUR - 1) == {"1", "6", "18"}
     assert said.unconfirmed(START + HOUR - 1, LINE) == set()
 
 
-def test_what_was_not_confirmed_for_an_hour_is_null_after_it_was_asked_for_twice(
+def test_a_value_unconfirmed_for_an_hour_is_null_after_two_requests(
     said: Datapoints,
 ) -> None:
     said.take(Message(tinytuya.STATUS, dps={"18": 6}), START + HOUR / 2, LINE)
@@ -124,7 +124,7 @@ def test_in_whatever_order_things_are_said_the_last_word_counts_as_long_as_it_ma
     }
 
 
-def test_what_was_not_said_since_a_moment_is_outstanding(said: Datapoints) -> None:
+def test_datapoints_not_sent_since_a_moment_are_outstanding(said: Datapoints) -> None:
     assert said.outstanding({"1", "6"}, START) == set()
     assert said.outstanding({"1", "7"}, START) == {"7"}
     assert said.outstanding({"1", "6"}, START + 1) == {"1", "6"}

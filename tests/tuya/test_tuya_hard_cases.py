@@ -60,7 +60,7 @@ def test_a_frame_with_an_impossible_length_hides_none_of_the_next(
         assert device.connections == 1
 
 
-def test_what_comes_in_single_bytes_is_understood(holder: LanReader, ear: Ear) -> None:
+def test_frames_in_single_bytes_are_understood(holder: LanReader, ear: Ear) -> None:
     with scripted() as device:
         holder.dps(device.meter)
         for byte in device.frame(STATUS, {"18": 6}):

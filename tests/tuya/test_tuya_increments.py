@@ -86,7 +86,7 @@ def test_repetitions_push_nothing_out_of_memory() -> None:
 
 
 @given(st.lists(st.integers(1, 30), max_size=60), st.booleans(), st.booleans())
-def test_in_whatever_order_and_however_often_they_come_each_counts_once(
+def test_increments_count_once_in_any_order_and_number(
     numbers: list[int], numbered: bool, timed: bool
 ) -> None:
     """Ten increments of each size: only their number and time tell them apart."""

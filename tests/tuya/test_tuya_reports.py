@@ -101,7 +101,7 @@ def test_a_released_line_is_closed_without_a_poll(holder: LanReader, ear: Ear) -
         eventually(lambda: not device.connected)
 
 
-def test_what_is_only_reported_is_in_the_answers(holder: LanReader) -> None:
+def test_reported_datapoints_are_in_the_answers(holder: LanReader) -> None:
     """A breaker that answers with its counters and reports its phases."""
 
     def partly(session: MockSession, request: MockRequest, usual: bytes | None) -> bytes | None:

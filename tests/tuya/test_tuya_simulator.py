@@ -115,7 +115,7 @@ def test_garbage_ends_the_connection_and_nothing_else(version: str) -> None:
         device.close()
 
 
-def test_requests_that_come_in_pieces_are_answered() -> None:
+def test_requests_in_pieces_are_answered() -> None:
     with simulated("3.3") as meter:
         device = client(meter.port, "3.3")
         query = device.generate_payload(tinytuya.DP_QUERY)

@@ -142,7 +142,7 @@ def test_readings_are_those_of_the_command_line(house: House, reader: Program) -
         ("/nothing", 404, "not_found"),
     ],
 )
-def test_what_is_wrong_is_said(reader: Program, path: str, status: int, code: str) -> None:
+def test_a_wrong_value_is_named(reader: Program, path: str, status: int, code: str) -> None:
     reply = reader.read(path)
     assert (reply.status, reply.json["code"]) == (status, code)
     assert reply.json["error"]
@@ -290,7 +290,7 @@ def test_every_method_is_answered(writer: Program, tokens: dict[str, str]) -> No
         assert (unknown.status, unknown.json["code"]) == (404, "not_found")
 
 
-def test_what_is_far_too_large_is_answered_too(house: House, tokens: dict[str, str]) -> None:
+def test_a_far_too_large_request_is_answered(house: House, tokens: dict[str, str]) -> None:
     headers = {"Authorization": f"Bearer {tokens['writer']}"}
     large = "x" * 3_000_000
     refused = house.stranger().ask("POST", f"{API}/requests/fetch", large, headers)

@@ -95,7 +95,7 @@ def test_what_a_command_refuses_is_as_described(
 
 
 @pytest.mark.parametrize("command", sorted(NOTHING_NEEDED))
-def test_what_is_only_asked_is_answered_as_described(program: Program, command: str) -> None:
+def test_queries_are_answered_as_described(program: Program, command: str) -> None:
     reply = program.give(command, {"transaction": "mine"})
     assert reply.status == 200, reply.text
     assert reply.json["transaction"] == "mine"

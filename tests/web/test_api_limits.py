@@ -68,9 +68,7 @@ def pages(program: Program, path: str) -> list[list[dict[str, object]]]:
         ("/cost?resolution=hour", "start"),
     ],
 )
-def test_what_goes_on_comes_with_the_next_question(
-    program: Program, path: str, moment: str
-) -> None:
+def test_a_truncated_answer_continues_at_next(program: Program, path: str, moment: str) -> None:
     found = pages(program, path)
     assert all(len(page) <= 5 for page in found)
     rows = [(str(row[moment]), str(row["meter"])) for page in found for row in page]

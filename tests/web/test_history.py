@@ -113,7 +113,7 @@ def test_the_energy_between_two_days_is_summed(storage: Storage) -> None:
     assert chosen(asked.address(compare=True)).span == asked.span
 
 
-def test_a_year_ago_of_which_nothing_is_known_is_no_zero(storage: Storage) -> None:
+def test_an_unknown_year_ago_is_not_zero(storage: Storage) -> None:
     energy = sections(storage, "span=month&at=2025-10-25&compare=1")[0]
     shown = table(energy).sums
     assert shown
@@ -127,7 +127,7 @@ def test_what_estimated_means_is_said(storage: Storage) -> None:
     assert day.note == ""
 
 
-def test_the_same_a_year_ago_stands_beside(storage: Storage) -> None:
+def test_the_same_period_a_year_ago_is_shown_beside(storage: Storage) -> None:
     energy = sections(storage, "span=month&at=2026-10-25&compare=1")[0]
     grey = [one for one in energy.figure.series if one.colour == -1]
     assert [one.name for one in grey] == [
@@ -171,7 +171,7 @@ def test_a_quantity_that_is_measured_by_phases(storage: Storage) -> None:
     assert [one.name for one in voltage.figure.series] == ["Voltage, phase A", "Voltage, phase B"]
 
 
-def test_everything_begins_with_what_is_stored(storage: Storage) -> None:
+def test_all_history_begins_with_the_first_stored_reading(storage: Storage) -> None:
     energy = sections(storage, "span=all&by=month")[0]
     assert isinstance(energy.figure.axis, Periods)
     assert energy.figure.axis.title(0, words_of(TEXTS)) == "Oct 2025"

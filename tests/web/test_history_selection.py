@@ -65,7 +65,7 @@ def test_invalid_choices_fall_back_to_the_default(query: str) -> None:
     assert found.span.first in {TODAY, Span.around("week", TODAY).first}
 
 
-def test_an_address_asks_for_the_same_again_and_for_what_is_changed() -> None:
+def test_an_address_keeps_the_selection_and_its_changes() -> None:
     asked = chosen("span=month&show=power&by=day&meter=car&meter=main&compare=1&at=2026-09-09")
     assert asked.meters == ("main", "car")
     assert chosen(asked.address()) == asked

@@ -86,7 +86,7 @@ def test_a_stored_reading_with_a_future_time_is_replaced_once_deleted() -> None:
 
 
 @pytest.mark.parametrize("take", [Live.take, Live.take_stored], ids=["broker", "database"])
-def test_a_page_whose_clock_falls_behind_shows_new_readings(
+def test_a_page_with_a_slow_clock_shows_new_readings(
     take: Callable[[Live, Reading], None],
 ) -> None:
     live, now = Live(), datetime.now(UTC)
@@ -96,7 +96,7 @@ def test_a_page_whose_clock_falls_behind_shows_new_readings(
         assert live.readings()["main"] == reading
 
 
-def test_a_page_whose_clock_is_behind_does_not_go_back_to_what_is_stored() -> None:
+def test_a_page_with_a_slow_clock_keeps_the_newest_readings() -> None:
     live, now = Live(), datetime.now(UTC)
     newest = Reading("main", now + timedelta(seconds=90), {"active_power": 2.0})
     live.take(newest)
@@ -199,7 +199,7 @@ def test_the_sum_of_an_area_includes_meters_behind_one_of_another_area() -> None
     assert house.today.imported == 9.0
 
 
-def test_an_area_of_which_no_meter_is_online_has_its_energy_alone() -> None:
+def test_an_area_without_an_online_meter_shows_only_energy() -> None:
     offline = replace(snapshot("one", Today(1.0), area="Roof"), state="offline")
     shown = of_house(house_of(offline), TEXTS, FORMATS)
     assert shown["area:Roof"] == f"1.00{NARROW_SPACE}kWh today"

@@ -66,7 +66,7 @@ def age_of(browser: Browser) -> float:
     raise AssertionError("no reading came")
 
 
-def test_the_page_alone_is_live_by_what_is_published(tmp_path: Path, start: Start) -> None:
+def test_the_page_alone_is_live_through_mqtt(tmp_path: Path, start: Start) -> None:
     broker = Mosquitto(tmp_path)
     broker.start()
     port = free_port()

@@ -22,7 +22,7 @@ def test_without_a_log_in_a_page_sends_to_it(house: House, path: str) -> None:
     assert "main" not in reply.text
 
 
-def test_what_is_no_page_is_refused_without_a_log_in(house: House) -> None:
+def test_unknown_pages_are_refused_without_a_login(house: House) -> None:
     stranger = house.stranger()
     reply = stranger.post("/schedules", {"command": "schedule/remove", "name": "fetch"})
     assert reply.status == 401
@@ -260,7 +260,7 @@ LONG = "x" * 10_000
         *(("/add", field) for field in ("command", "place", "device", "label", "untested", "name")),
     ],
 )
-def test_what_is_too_long_is_refused_and_not_a_fault(house: House, path: str, field: str) -> None:
+def test_too_long_input_is_refused_without_an_error(house: House, path: str, field: str) -> None:
     fields = {
         "command": {"/add": "meter/try", "/meters": "nothing"}.get(path, "schedule/set"),
         "place": "change",

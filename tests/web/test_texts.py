@@ -22,7 +22,7 @@ WEB = Path(str(files("esquirell.web")))
 BUILT = re.compile(r"""\b(?:t|texts|_texts)(?:\.get|\.counted)?\(\s*f?["']([a-z_.]+)""")
 
 
-def test_every_text_that_is_used_is_there() -> None:
+def test_every_used_text_exists() -> None:
     sources = [*WEB.rglob("*.py"), *WEB.rglob("*.html")]
     used = {key for file in sources for key in BUILT.findall(file.read_text())}
     assert used
@@ -66,7 +66,7 @@ def test_german_is_written_as_germans_do() -> None:
     assert words_of(texts_of("de")).period(local, "hour") == "So 1. März 2026, 12:00"
 
 
-def test_the_language_is_the_best_one_that_there_is() -> None:
+def test_the_best_available_language_is_chosen() -> None:
     assert best_language("xx, en-GB;q=0.8") == "en"
     assert best_language("") == "en"
     assert best_language("de-AT,de;q=0.9,en;q=0.8") == "de"

@@ -54,7 +54,7 @@ def is_over(day: DaySoFar) -> bool:
     return day.is_over
 
 
-def test_the_day_goes_on_from_the_last_stored_reading(place: Place) -> None:
+def test_the_day_continues_from_the_last_stored_reading(place: Place) -> None:
     status: Mapping[str, MeterStatus] = {"main": MeterStatus(keys=("energy_import",))}
     stored = [read(90 * MINUTE, 100.0), read(30 * MINUTE, 101.0), read(5 * MINUTE, 101.5)]
     place.storage.readings.add(stored, status)
