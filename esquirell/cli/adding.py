@@ -27,7 +27,7 @@ from esquirell.domain.meter import (
     ProtocolVersion,
     key_as_pasted,
 )
-from esquirell.settings.slugs import unique_slug
+from esquirell.settings.slugs import name_and_label, unique_slug
 
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 _PROTOCOLS = get_args(ProtocolVersion)
@@ -104,7 +104,9 @@ def add(
     if "local_key" not in fields:
         fields["local_key"] = _asked_key()
     taken = {meter.name for meter in call.settings.meters}
-    fields |= {"name": name} if name else _asked_name(str(fields.get("label", "")), taken)
+    fields |= _named(name) if name else _asked_name(str(fields.get("label", "")), taken)
+    if given["label"]:
+        fields["label"] = given["label"]
     if "upstream" not in fields and taken and sys.stdin.isatty():
         fields["upstream"] = _asked_upstream(call.settings.meters)
     _report(call, _added(call, fields | {"test": not no_test}), "added")
@@ -315,6 +317,14 @@ def _asked_counter() -> NextCounter:
         return "auto"
     question = "Does its counter start again (no: it is the same device, paired again)?"
     return "anew" if click.confirm(question, default=True) else "continues"
+
+
+def _named(text: str) -> dict[str, str]:
+    """Return the name of a meter, with the label that it had where letters are not allowed."""
+    name, label = name_and_label(text)
+    if not name:
+        raise misuse("a name needs a letter from a to z, or a digit")
+    return {"name": name} | ({"label": label} if label else {})
 
 
 def _asked_name(label: str, taken: Collection[str]) -> dict[str, str]:

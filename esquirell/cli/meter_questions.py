@@ -17,12 +17,11 @@ from esquirell.domain.meter import (
     Meter,
     ProtocolVersion,
     as_pasted,
-    as_shown,
     key_as_pasted,
 )
 from esquirell.domain.nearest import similar
 from esquirell.profiles import shipped
-from esquirell.settings.slugs import slug
+from esquirell.settings.slugs import name_and_label, slug
 
 if TYPE_CHECKING:
     from esquirell.runtime.unconfigured import Announcement
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 LISTED = 12
 _PROTOCOLS = get_args(ProtocolVersion)
 _LONGEST_ID = 64
+SHOWN_AS = "It is shown as {label}, and called {name} in commands and MQTT topics"
 
 
 def ask_meters() -> tuple[Meter, ...]:
@@ -152,24 +152,19 @@ def _ask_rest(name: str, device_id: str, found: "Announcement | None" = None) ->
 
 
 def ask_name(taken: Container[str], proposed: str | None) -> tuple[str, str]:
-    """Ask for the name of a meter; return it, and a label for people if more was typed.
-
-    `Küche` becomes the name `kueche` with the label `Küche`.
-    """
+    """Ask for the name of a meter; return it, and the label if something else was typed."""
 
     def free(text: str) -> str:
         if not slug(text):
             raise click.UsageError("a name needs a letter from a to z, or a digit")
         if slug(text) in taken:
             raise click.UsageError("another meter has this name")
-        return as_shown(text)
+        return text
 
-    typed = click.prompt("Meter name", default=proposed, value_proc=free)
-    name = slug(typed)
-    if name == typed:
-        return name, ""
-    say(f"It is shown as {typed}, and called {name} in commands and MQTT topics")
-    return name, typed
+    name, label = name_and_label(click.prompt("Meter name", default=proposed, value_proc=free))
+    if label:
+        say(SHOWN_AS.format(label=label, name=name))
+    return name, label
 
 
 def _ask_profile() -> str:

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from collections.abc import Container
 
+from esquirell.domain.meter import as_shown
+
 LONGEST = 64
 
 # Letters that do not decompose into a plain letter and an accent.
@@ -20,6 +22,16 @@ def slug(text: str) -> str:
     composed = unicodedata.normalize("NFC", text.lower()).translate(_SPELT)
     plain = unicodedata.normalize("NFKD", composed).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9_]+", "-", plain.lower()).strip("-")[:LONGEST].rstrip("-")
+
+
+def name_and_label(text: str) -> tuple[str, str]:
+    """Return the name that a text becomes, and the text as a label for people if it differs.
+
+    `Küche` becomes `kueche`, `Küche`, and `pv` becomes `pv` without a label.
+    """
+    shown = as_shown(text)
+    name = slug(shown)
+    return name, "" if name == shown else shown
 
 
 def unique_slug(text: str, taken: Container[str]) -> str:

@@ -43,6 +43,17 @@ def empty_service(tmp_path: Path, broker: Mosquitto) -> Iterator[Service]:
         service.kill()
 
 
+def test_a_name_with_other_letters_is_the_label_of_a_meter_that_is_added(
+    home: Home, device: SimulatedMeter, key: str
+) -> None:
+    home.write("")
+    given = ("--device-id", '"id-main"', "--port", str(device.port), "--key-file", key, *SETTINGS)
+    assert esquirell("meters", "add", "***", *given).code == 2
+    said = esquirell("meters", "add", "Küche", *given, "--json")
+    assert said.code == 0, said
+    assert (said.json["name"], said.json["label"]) == ("kueche", "Küche")
+
+
 def test_a_meter_is_added_to_a_running_service_and_found_by_home_assistant(
     empty_service: Service, broker: Mosquitto, device: SimulatedMeter, key: str
 ) -> None:
