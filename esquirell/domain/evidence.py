@@ -254,6 +254,7 @@ def _excess(values: Values, key: str, suffix: str) -> Iterator[str]:
     elif key == "active_power":
         yield from _excess_of_all(values, watts)
         yield from _lack(values, watts)
+        yield from _ten_times_its_only_phase(values, watts)
 
 
 def _contradicted(values: Values, key: str, suffix: str) -> Iterator[str]:
@@ -274,6 +275,14 @@ def _lack(values: Values, watts: float) -> Iterator[str]:
     phases = [values[key] for key in (f"active_power_{phase}" for phase in PHASES) if key in values]
     if len(phases) == 1 and abs(phases[0]) >= max(2 * abs(watts), _LEAST_OF_PHASE_W):
         yield f"{watts:g} W is less than the {abs(phases[0]):g} W of the only phase"
+
+
+def _ten_times_its_only_phase(values: Values, watts: float) -> Iterator[str]:
+    """Reject a total that is just ten times the only phase: it counts tenths of a watt."""
+    phases = [values[key] for key in (f"active_power_{phase}" for phase in PHASES) if key in values]
+    loaded = [abs(phase) for phase in phases if abs(phase) >= _LEAST_OF_PHASE_W]
+    if len(phases) == 1 and loaded and abs(abs(watts) / loaded[0] / 10 - 1) <= _NEAR:
+        yield f"{watts:g} W is ten times the {loaded[0]:g} W of the only phase"
 
 
 def _excess_of_all(values: Values, watts: float) -> Iterator[str]:

@@ -58,6 +58,8 @@ _MOST_STRANGE = 0.1
 # No meter adds up that much between two reports (kWh), even if it was offline for weeks.
 _LARGEST_INCREMENT_KWH = 1000
 _USUAL_INCREMENT = 1000
+# What devices measure that are no meters.
+_BESIDE = ("temperature", "state_of_charge")
 # A datapoint of which only those know that hardly count is not known.
 _LEAST_HEARD = 0.05
 
@@ -185,6 +187,8 @@ def recognise(every: Sequence[Candidate], answer: Mapping[str, Any]) -> Recognis
 def _is_proved(agreed: Profile, best: Candidate, answer: Mapping[str, Any]) -> bool:
     """Return whether what nearly all agree on proves that this is a meter."""
     decoded = decode(answer, agreed)
+    if _is_lone_zero(decoded.values):
+        return False
     strength = _strength(agreed, decoded, answer) + best.shape
     explained, unexplained = len(answer) - best.cost, best.cost / len(answer)
     if explained >= _LEAST_EXPLAINED and unexplained <= _WELL_EXPLAINED:
@@ -192,6 +196,17 @@ def _is_proved(agreed: Profile, best: Candidate, answer: Mapping[str, Any]) -> b
         sure = not best.cost or explained > _LEAST_EXPLAINED or _flows(decoded.values)
         return strength >= (_ENOUGH_IF_EXPLAINED if sure else _ENOUGH)
     return strength >= (_ENOUGH if unexplained <= _STRANGE else _ENOUGH_IF_STRANGE)
+
+
+def _is_lone_zero(values: Mapping[str, float]) -> bool:
+    """Whether a counter of zero is all that is electrical of a thermometer, as boilers are.
+
+    Its datapoint may be anything else; if it counts energy, it is recognised once it does.
+    """
+    kinds = {split_key(key)[0].key for key in values}
+    electrical = [key for key in values if split_key(key)[0].key not in _BESIDE]
+    counters = [key for key in electrical if key.startswith("energy") and not values[key]]
+    return electrical == counters and len(counters) == 1 and "temperature" in kinds
 
 
 def _flows(values: Mapping[str, float]) -> bool:

@@ -26,6 +26,7 @@ _STRANGE = 0.1
 _LONG = 10
 _WRITTEN = 2
 _LARGEST_INCREMENT = 5_000_000
+_USUAL_COUNTERS = {"energy_import": 100, "energy_export": 100}
 PUBLISHED = Published()
 
 
@@ -78,7 +79,8 @@ def recognise(
     found = recognition.recognise(every, answer)
     if not found.profile.keys:
         return Choice(UNKNOWN, (_say_unknown(answer),), recognised=found)
-    profile = _without_tenths(_named(found, known), answer)
+    profile = _without_odd_counters(_named(found, known), found)
+    profile = _without_tenths(profile, answer)
     warnings = (_say_recognised(profile), *_say_open(found, answer))
     return Choice(profile, warnings, found.open, guessed=True, recognised=found)
 
@@ -175,6 +177,32 @@ def _is_same(profile: Profile, found: Recognised) -> bool:
         if measured and (not ours or not theirs or _says(ours) != _says(theirs)):
             return False
     return True
+
+
+def _without_odd_counters(profile: Profile, found: Recognised) -> Profile:
+    """Leave out counters in a scale that a single product has, unless it is this one's layout.
+
+    39 of 41 products count `reverse_energy_total` in hundredths: a look-alike may be the exception.
+    """
+    odd = {
+        dp
+        for dp, point in profile.datapoints.items()
+        if point.key in _USUAL_COUNTERS
+        and point.divisor != _USUAL_COUNTERS[point.key]
+        and sum(_products_that_say(found, dp, point)) == 1
+    }
+    doubted = profile.unproved("energy").datapoints
+    return profile.with_datapoints(
+        {dp: doubted[dp] if dp in odd else point for dp, point in profile.datapoints.items()}
+    )
+
+
+def _products_that_say(found: Recognised, dp: str, point: Datapoint) -> Iterator[int]:
+    for heard in found.heard:
+        same = heard.candidate.profile.datapoints.get(dp)
+        if same and (same.key, same.divisor) == (point.key, point.divisor):
+            exact = heard.candidate.cost == 0
+            yield heard.candidate.products + exact
 
 
 def _without_tenths(profile: Profile, answer: Mapping[str, Any]) -> Profile:

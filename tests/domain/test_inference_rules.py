@@ -50,6 +50,19 @@ PLUG_V = ("cur_voltage", "V", 1, 2300)
             {"voltage_a": 230.0},
             set(),
         ),
+        # A first channel without a second one is no channel, if the device has its own.
+        (
+            (("power_total", "kW", 3, 450), ("power_total1", "kW", 3, 0)),
+            {"active_power": 450},
+            set(),
+        ),
+        ((("total_power1", "kW", 3, 450),), {"active_power_1": 450}, set()),
+        # Of two totals the one that says so.
+        (
+            (("sigle_phase_power", "kW", 3, 7), ("power_total", "kW", 3, 450)),
+            {"active_power": 450},
+            set(),
+        ),
         # A quantity that its unit alone, or its word alone, says to be reactive.
         ((("reactive_power", "W", 0, 120),), {"reactive_power": 120}, set()),
         ((("power_b", "var", 0, 120),), {"reactive_power_b": 120}, set()),

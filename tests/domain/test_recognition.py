@@ -289,6 +289,35 @@ def test_an_increment_of_megawatt_hours_is_a_counter() -> None:
     assert "energy_import" not in try_capture({"dps": plug | {"17": 49_000}}).values
 
 
+def test_a_total_that_is_ten_times_its_only_phase_counts_tenths() -> None:
+    """A charger of which the shipped profile says W; its frame says 235.2 V, 8.313 A, 1590 W."""
+    charger = {"1": 193_059, "3": "charger_charging", "4": 6, "9": 15_901, "10": 0, "18": True}
+    dps = {**charger, "6": "CTAAIHkABjY=", "14": "charge_schedule", "24": 25, "25": 1}
+    assert try_capture({"dps": dps}).values["active_power"] == 1590.1
+
+
+def test_of_two_powers_the_one_that_the_phases_add_up_to_is_the_total() -> None:
+    """Three phases, 529 + 333 + 839 W, and a charger's `sigle_phase_power` of 1 W."""
+    charger = {"1": 50_481, "3": "charger_pause", "4": 6, "5": 1, "9": 1702, "10": 0, "18": False}
+    frames = {"6": "CRsAC6QAAhE=", "7": "CUkABw4AAU0=", "8": "CNgAEOkAA0c="}
+    dps = {**charger, **frames, "14": "charge_schedule", "23": "", "24": 44, "25": 1, "28": 0}
+    assert try_capture({"dps": dps}).values["active_power"] == 1702
+
+
+def test_a_counter_is_left_out_in_a_scale_that_one_look_alike_alone_has() -> None:
+    """An inverter of two panels; a single other product counts thousandths in DP 2."""
+    panels = {"3": "CPgAQACE", "4": "CScADAAV", "5": "CPgAGNcABSc=", "7": "CQEAG6MABa8="}
+    rest = {"9": 0, "10": "grid_power", "11": "", "12": "", "16": 254, "17": 221}
+    values = try_capture({"dps": {"2": 226_641, **panels, "8": 2988, **rest}}).values
+    assert values["active_power"] == 2988
+    assert not any(key.startswith("energy") for key in values)
+
+
+def test_a_counter_of_zero_is_no_proof_on_a_boiler() -> None:
+    boiler = {"1": True, "2": "jiheat", "9": 60, "10": 57, "12": 0, "13": "heating", "14": 85}
+    assert try_capture({"dps": boiler | {"20": 0}}).values == {}
+
+
 def test_every_published_layout_can_be_read_and_measures() -> None:
     published = Published()
     known: set[str] = set()

@@ -3,6 +3,7 @@
 import pytest
 
 from esquirell.domain.inference import specified
+from esquirell.domain.inference.meaning import meaning_of
 from esquirell.domain.inference.units import unit_of
 
 
@@ -24,7 +25,7 @@ def test_specifications_are_read_in_several_shapes(described: object) -> None:
 
 KWH = (
     "kW·h", "kwh", "kW.h", "度", "KWH", "kWh", "Kw·h", "kw.h", "KWh", "Kwh", "KW*H", "KwH", "kw·h",
-    "*0.01kW·h", "kW*h", " Kw·h", "k-Wh", "KW·h", "h", "KW.h", "kW·h\t",
+    "*0.01kW·h", "kW*h", " Kw·h", "k-Wh", "KW·h", "KW.h", "kW·h\t",
 )  # fmt: skip
 
 
@@ -33,6 +34,14 @@ def test_a_kilowatt_hour_is_spelt_in_many_ways(text: str) -> None:
     unit = unit_of(text)
     assert unit is not None
     assert (unit.dimension, unit.size) == ("energy", 1)
+
+
+@pytest.mark.parametrize("text", ["h", "min", "s", "秒", "天"])
+def test_hours_are_no_energy(text: str) -> None:
+    """Portable power stations say with `reverse_energy_total`, in h, how long they generated."""
+    values = {"unit": text, "scale": 0, "min": 0, "max": 500}
+    (point,) = specified({"reverse_energy_total": {"type": "Integer", "values": values}})
+    assert meaning_of(point) is None
 
 
 @pytest.mark.parametrize("text", ["W·h", "w.h", "Wh", "wh"])

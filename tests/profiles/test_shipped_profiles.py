@@ -96,6 +96,8 @@ def test_a_product_has_one_profile_unless_the_datapoints_tell_them_apart() -> No
 OPEN = {
     "breaker_3p": {"energy_import"},
     "dds238_2": {"energy_export"},
+    # It sends powers alone, and nothing that proves them.
+    "power_station": set(ANSWERS["power_station"]["values"]),
 }
 
 

@@ -8,7 +8,7 @@ from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import Hint, unpack
 from esquirell.domain.frames.text import looks_like_json
 from esquirell.domain.inference import correction, neighbours, scaling, words
-from esquirell.domain.inference.inferred import InferredDatapoint
+from esquirell.domain.inference.inferred import InferredDatapoint, sentinels
 from esquirell.domain.inference.meaning import counter_added_to, frame_suffix, meaning_of
 from esquirell.domain.inference.specification import Specified, with_days
 from esquirell.domain.numbers import whole
@@ -37,14 +37,15 @@ def infer(described: Sequence[Specified], answer: Mapping[str, Any], category: s
     scaling.adopt(points)
     correction.correct(points)
     _choose_counters(points)
-    neighbours.inverter(points, category, answer)
-    if category not in INVERTERS:
-        neighbours.total_of_phases(points, answer)
     refresh = tuple(
         int(one.spec.name)
         for one in points
         if one.key and one.spec.code.startswith("cur_") and one.spec.name.isdigit()
     )
+    neighbours.inverter(points, category, answer)
+    if category not in INVERTERS:
+        neighbours.total_of_phases(points, answer)
+        neighbours.choose_total(points, answer)
     datapoints = {one.spec.name: one.datapoint() for one in sorted(points, key=_rank)}
     return Profile(
         name="inferred",
@@ -84,6 +85,8 @@ def _infer_one(spec: Specified, raw: object) -> InferredDatapoint:
         point.frame = "auto"
     elif spec.kind not in _TEXT:
         point.raw, point.is_number = _number(raw), True
+        if point.raw in sentinels(spec):
+            point.raw = None
         point.meaning = meaning_of(spec)
         if point.meaning:
             scaling.scale(point)

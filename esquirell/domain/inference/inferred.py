@@ -75,7 +75,7 @@ class InferredDatapoint:
             adds=None if measures else self.adds,
             trust=self.trust if measures else "sure",
             note=self.note if measures else "",
-            sentinels=_sentinels(self.spec) if self.key else (),
+            sentinels=sentinels(self.spec) if self.key else (),
         )
 
 
@@ -88,7 +88,7 @@ def by_key(points: Iterable[InferredDatapoint]) -> dict[str, InferredDatapoint]:
     return found
 
 
-def _sentinels(spec: Specified) -> tuple[int, ...]:
-    """Return a minimum of nines: devices send it if they have measured nothing."""
+def sentinels(spec: Specified) -> tuple[int, ...]:
+    """Return a minimum of nines: devices send it if they measured nothing, so it proves nothing."""
     text = str(spec.lowest)
     return (spec.lowest,) if spec.lowest and len(text) > 6 and set(text[1:]) == {"9"} else ()  # noqa: PLR2004

@@ -97,10 +97,12 @@ def meaning_of(spec: Specified) -> Meaning | None:
 
 
 def is_chosen(spec: Specified) -> bool:
-    """Whether a datapoint is a setting or no measurement, by its words and its range."""
+    """Whether a datapoint is a setting or no measurement, by its words, unit and range."""
     tokens, unit = set(words.spelt(words.words_of(spec.code))), unit_of(spec.unit)
     if words.NEVER & tokens and not _is_of_battery(tokens, unit):
         return True
+    if _is(unit, "time"):
+        return True  # power stations count hours of generation as `reverse_energy_total`
     chosen = unit is not None and unit.dimension in _CHOSEN
     return chosen and (spec.lowest or 0) >= _CHOSEN_FROM
 

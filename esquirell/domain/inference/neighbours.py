@@ -23,11 +23,15 @@ _IS_FACTOR = "it is the power factor: it equals power / (voltage x current)"
 _COARSE = 100
 _MADE_OF = ("voltage", "current", "active_power")
 _SUM_NEAR = 0.02
+# Datapoints of one answer are of different moments, and small loads change much.
+_SUM_ABOUT = 0.2
+_LEAST_W = 100
 
 
 def settle(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> None:
     """Settle what a code leaves open: channels, shared voltages, directions, sums."""
     _first_channel(points)
+    _lone_channel(points)
     _shared_voltage(points)
     _both_ways(points)
     _directions(points)
@@ -43,6 +47,18 @@ def _first_channel(points: Sequence[InferredDatapoint]) -> None:
     two = "active_power_a" in found and not any(key.endswith("_c") for key in found)
     if two and other.spec.code == f"{own.spec.code}_b":
         own.meaning = replace(own.meaning, suffix="a")
+
+
+def _lone_channel(points: Sequence[InferredDatapoint]) -> None:
+    """Drop a number 1 next to the device's own value if there is no 2: `power_total1` of KWS-306.
+
+    It is the same quantity once more, such as one that can be reset, and not that of a channel.
+    """
+    found = by_key(points)
+    for own in _MADE_OF:
+        if own in found and f"{own}_1" in found and f"{own}_2" not in found:
+            said = f"{found[own].spec.code} is the device's, and there is no channel 2"
+            found[f"{own}_1"].drop(said)
 
 
 def _shared_voltage(points: Sequence[InferredDatapoint]) -> None:
@@ -157,6 +173,23 @@ def total_of_phases(points: Sequence[InferredDatapoint], answer: Mapping[str, An
             total.correct(10, f"{said}: the device counts tenths of a watt")
         else:
             total.leave_out(said)
+
+
+def choose_total(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> None:
+    """Keep one of several totals of power: the one that the phases add up to, else `…total…`.
+
+    Chargers of three phases have `power_total` and `sigle_phase_power`, which is that of one phase
+    or stays zero.
+    """
+    totals = [one for one in points if one.key == "active_power" and one.raw is not None]
+    phases = [one for one in _frames(points, answer, inverter=False) if one.get("voltage")]
+    watts = sum(map(_watts, phases))
+    near = [one for one in totals if abs((one.value or 0) - watts) <= _SUM_ABOUT * abs(watts)]
+    named = [one for one in totals if "total" in words_of(one.spec.code)]
+    best = next(iter(near if abs(watts) >= _LEAST_W else named), None)
+    for one in totals if best else ():
+        if best and one is not best:
+            one.drop(f"{best.spec.code} is the power of the device")
 
 
 def _apparent(fields: Mapping[str, float]) -> float:

@@ -12,7 +12,7 @@ from esquirell.domain.record import record
 
 Dimension = Literal[
     "energy", "power", "reactive", "apparent", "voltage", "current", "frequency", "temperature",
-    "share", "other", "reactive energy", "fahrenheit",
+    "share", "other", "reactive energy", "fahrenheit", "time",
 ]  # fmt: skip
 
 
@@ -29,7 +29,6 @@ _UNITS: Mapping[str, Unit] = {
     "度": Unit("energy"),
     "wh": Unit("energy", 1e-3),
     "mwh": Unit("energy", 1e3),
-    "h": Unit("energy"),
     "kvarh": Unit("reactive energy"),
     "varh": Unit("reactive energy"),
     "w": Unit("power"),
@@ -59,6 +58,8 @@ _UNITS: Mapping[str, Unit] = {
     "摄氏度": Unit("temperature"),
     "%": Unit("share"),
     "pf": Unit("share", 100),
+    **dict.fromkeys(["s", "sec", "min", "h", "hour", "hours", "d", "day", "days"], Unit("time")),
+    **dict.fromkeys(["秒", "分", "分钟", "时", "小时", "天"], Unit("time")),
 }
 # "*0.01kW·h" with scale 2 and "*01kW" with scale 1 say the same thing twice: the scale counts.
 _FACTOR = re.compile(r"^\*[0-9.]+")
