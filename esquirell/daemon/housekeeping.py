@@ -21,8 +21,9 @@ log = logging.getLogger(__name__)
 ROLLUP_EVERY_S = 900.0
 # On the quarter of an hour, when the readings of the previous one are stored.
 AFTER_QUARTER_S = 10.0
-# In the first quarter of an hour: a new installation should not wait for its costs.
-AT_FIRST_EVERY_S = 60.0
+# A new installation should not wait for its costs. In the first quarter of an hour each pause is as
+# long as all before: a step for a meter costs as much as storing two of its readings.
+FIRST_PAUSE_S = 60.0
 PRUNE_EVERY_S = 86_400.0
 BREATH_S = 0.05
 RETRY_S = 60.0
@@ -121,8 +122,9 @@ class Housekeeping:
         if now >= self._prune_at:
             self._queue.extend((self._prune, meter) for meter in meters)
             self._prune_at = now + PRUNE_EVERY_S
-        at_first = now - self._began_at < ROLLUP_EVERY_S
-        self._look_at = min(self._rollup_at, now + AT_FIRST_EVERY_S if at_first else math.inf)
+        early_at = max(now + FIRST_PAUSE_S, 2 * now - self._began_at)
+        at_first = early_at < self._began_at + ROLLUP_EVERY_S
+        self._look_at = min(self._rollup_at, early_at if at_first else math.inf)
 
     def _is_new(self, meter: str) -> bool:
         return self._old is not None and meter not in self._old
