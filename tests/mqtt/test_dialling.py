@@ -1,10 +1,11 @@
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import pytest
 
 from esquirell.mqtt.dialling import Dialler, Session
-from esquirell.mqtt.link import Failure, Link
+from esquirell.mqtt.link import NO_FAILURE, Failure, Link
 from esquirell.mqtt.options import Options
 
 
@@ -64,3 +65,27 @@ def test_a_broker_that_only_speaks_the_older_protocol_is_connected_to() -> None:
     dialler = Dialler(Options(), None, None, lambda: True)
     attempt = dialler.dial(lambda options: Link(options, None, lambda _: None), serve)
     assert (attempt.accepted, attempt.failure) == (True, Failure())
+
+
+@pytest.mark.parametrize(
+    ("protocol", "accepted", "failure"),
+    [
+        ("5", True, NO_FAILURE),
+        ("5", False, Failure("it refuses the password", refuses_credentials=True)),
+        ("3.1.1", False, Failure("it speaks another protocol", speaks_another_protocol=True)),
+    ],
+)
+def test_where_the_older_protocol_does_not_help_it_is_not_tried(
+    protocol: Literal["5", "3.1.1"], accepted: bool, failure: Failure
+) -> None:
+    tried: list[str] = []
+
+    def serve(link: Link, options: Options) -> None:
+        tried.append(options.protocol)
+        link.accepted, link.failure = accepted, failure
+        link.close(done=True)
+
+    dialler = Dialler(Options(protocol=protocol), None, None, lambda: True)
+    attempt = dialler.dial(lambda options: Link(options, None, lambda _: None), serve)
+    assert tried == [protocol]
+    assert (attempt.accepted, attempt.failure) == (accepted, failure)
