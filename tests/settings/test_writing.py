@@ -1,16 +1,17 @@
 """What is written for a user is what is loaded afterwards."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
-from support.configuration import KEY
+from support.configuration import KEY, METER
 
 from esquirell.domain.meter import Meter
 from esquirell.settings import MqttSettings, Settings, load, private_files
-from esquirell.settings.writing import Answers, compose, to_toml
+from esquirell.settings.writing import Answers, Update, compose, rewrite, to_toml
 
 PRINTABLE = st.characters(exclude_categories=["C", "Zl", "Zp"]) | st.sampled_from("$#='\"\\( \t")
 TEXT = st.text(PRINTABLE, max_size=20)
@@ -111,3 +112,16 @@ def test_a_mapping_elsewhere_keeps_its_whole_path(tmp_path: Path) -> None:
     one = meter(mapping_file=mapping)
     settings = written(tmp_path / "etc", Answers(None, MqttSettings(), (one,)))
     assert settings.meters[0].mapping_file == mapping
+
+
+def test_who_owns_a_file_owns_it_after_a_change(tmp_path: Path) -> None:
+    """`sudo esquirell meters sync` must not take the configuration from the service."""
+    source = tmp_path / "esquirell.toml"
+    source.write_text(METER)
+    is_root = os.geteuid() == 0
+    owner = (54_321, 54_322) if is_root else (os.geteuid(), os.getgroups()[-1])
+    os.chown(source, *owner)
+    assert rewrite(source, {"main": Update(product_id="abc")}) == [source]
+    found = source.stat()
+    assert (found.st_uid, found.st_gid) == owner
+    assert 'product_id = "abc"' in source.read_text()
