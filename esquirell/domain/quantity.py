@@ -1,6 +1,6 @@
 """The table of quantities: key, unit, and how Home Assistant classifies each."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 from esquirell.domain.record import record
@@ -130,16 +130,19 @@ def label_of(key: str) -> str:
     return f"{quantity.label} {shown.replace('_', ' ')}".rstrip()
 
 
-def summary(values: Mapping[str, float]) -> str:
+def summary(values: Mapping[str, float], withheld: Collection[str] = ()) -> str:
     """Return the power and the counters of a whole device for people: `1.24 kW, 1064.21 kWh`.
 
-    One that measures neither is summed up by the first values that it has.
+    An energy of which a part or the total is `withheld` is left out. A device that measures neither
+    is summed up by the first values that it has.
     """
     power = total_of(values, "active_power")
     energies = {
         quantity: total
         for quantity in QUANTITIES.values()
-        if quantity.unit == "kWh" and (total := total_of(values, quantity.key)) is not None
+        if quantity.unit == "kWh"
+        and not any(split_key(key)[0] == quantity for key in withheld)
+        and (total := total_of(values, quantity.key)) is not None
     }
     parts = [] if power is None else [_power_text(power)]
     for quantity, total in energies.items():

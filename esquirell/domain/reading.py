@@ -116,6 +116,12 @@ class Reading:
         return None if self.undated else iso(self.measured_at)
 
     @property
+    def withheld(self) -> set[str]:
+        """The keys of counters that are doubted: of these only the raw value is published."""
+        raw = self.diagnostics.get("raw_values")
+        return set(raw) - self.values.keys() if isinstance(raw, Mapping) else set()
+
+    @property
     def doubts(self) -> tuple[str, ...]:
         """The warnings that put values in doubt."""
         return tuple(warning for warning in self.warnings if warning not in self.hints)

@@ -88,7 +88,12 @@ class Statuses:
         elif outcome.reading and (is_first or before is None or before.failures):
             failed = before.failures if before and before.last_success else 0
             again = f" answers again after {failed} failed polls" if failed else ""
-            log.info("meter %s%s: %s", name, again, summary(outcome.reading.values))
+            log.info(
+                "meter %s%s: %s",
+                name,
+                again,
+                summary(outcome.reading.values, outcome.reading.withheld),
+            )
 
     def _log_warnings(self, name: str, outcome: Outcome) -> None:
         """Log warnings that are new or have ended; persistent ones are not repeated."""

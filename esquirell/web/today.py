@@ -16,7 +16,7 @@ from decimal import Decimal
 from esquirell.domain.cost import HourPrice
 from esquirell.domain.errors import EsquirellError
 from esquirell.domain.periods import Calendar
-from esquirell.domain.quantity import total_of
+from esquirell.domain.quantity import is_counter, total_of
 from esquirell.domain.reading import Reading
 from esquirell.domain.record import record
 from esquirell.domain.statistic import Periods
@@ -43,7 +43,7 @@ class Today:
 
 @record
 class Base:
-    """The day's energy when the counters stood at `sums` (kWh), and the present price of a kWh."""
+    """The day's energy when the counters stood at `sums` (kWh, by key), and the price of a kWh."""
 
     today: Today
     sums: Mapping[str, float] = field(default_factory=dict)
@@ -60,11 +60,18 @@ class Base:
             cost=_sum(self.today.cost, self._cost(imported, exported)),
         )
 
-    def _since(self, reading: Reading | None, key: str) -> float:
-        """Return the kWh counted since; 0 for a counter that is unknown."""
-        counted = total_of(reading.values, key) if reading else None
-        known = self.sums.get(key)
-        return 0.0 if counted is None or known is None else max(0.0, counted - known)
+    def _since(self, reading: Reading | None, name: str) -> float:
+        """Return the kWh counted since, by the counters that are known now and were known then.
+
+        While one phase is withheld the sum of the others is no counter of the device.
+        """
+        values = reading.values if reading else {}
+        grown = {
+            key: max(0.0, value - self.sums[key])
+            for key, value in values.items()
+            if key in self.sums
+        }
+        return total_of(grown, name) or 0.0
 
     def _cost(self, imported: float, exported: float) -> float:
         if self.price is None:
@@ -169,8 +176,7 @@ def _today(values: Mapping[str, float], cost: tuple[float, str] | None) -> Today
 
 
 def _sums(reading: Reading) -> dict[str, float]:
-    found = {key: total_of(reading.values, key) for key in ENERGIES}
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in reading.values.items() if is_counter(key)}
 
 
 def _sum(known: float | None, more: float) -> float | None:

@@ -58,3 +58,8 @@ def test_each_quantity_has_the_unit_of_its_class() -> None:
 )
 def test_a_reading_is_summed_up_by_power_and_counters(values: dict[str, float], text: str) -> None:
     assert quantity.summary(values) == text
+
+
+def test_an_energy_of_which_a_phase_is_withheld_is_no_sum_of_the_others() -> None:
+    values = {"active_power": 300.0, "energy_import": 7.0, "energy_export_b": 1.5}
+    assert quantity.summary(values, {"energy_export", "energy_export_a"}) == "300 W, 7.00 kWh"

@@ -119,9 +119,17 @@ def test_the_day_follows_the_counters() -> None:
 
 
 def test_the_day_of_a_meter_of_phases_is_that_of_all() -> None:
-    base = Base(Today(1.0), {"energy_import": 30.0})
-    now = base.at(read(energy_import_a=10.25, energy_import_b=10.25, energy_import_c=10.0))
+    phases = {f"energy_import_{phase}": 10.0 for phase in "abc"}
+    now = Base(Today(1.0), phases).at(read(**phases | {"energy_import_a": 10.5}))
     assert now == Today(1.5)
+
+
+def test_a_counter_that_is_withheld_for_a_while_adds_only_what_it_counted() -> None:
+    whole = {"energy_import": 9000.0, "energy_import_a": 8000.0, "energy_import_b": 1000.0}
+    partly = {"energy_import_b": 1000.0}
+    assert Base(Today(1.0), partly).at(read(**whole)) == Today(1.0)
+    assert Base(Today(1.0), whole).at(read(energy_import_b=1000.5)) == Today(1.5)
+    assert Base(Today(1.0), whole).at(read(**whole | {"energy_import": 9001.0})) == Today(2.0)
 
 
 def test_a_counter_that_is_unknown_or_began_again_adds_nothing_to_the_day() -> None:
