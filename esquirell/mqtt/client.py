@@ -5,25 +5,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
-from esquirell.domain.errors import EsquirellError
 from esquirell.domain.reading import iso
 from esquirell.mqtt import reasons
 from esquirell.mqtt.claim import Claim
-from esquirell.mqtt.dialling import Attempt, Dialler
 from esquirell.mqtt.echo import Echo
 from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options, Will, tls_context
 from esquirell.mqtt.outbox import Outbox, Outgoing, encode
+from esquirell.mqtt.redialling import Redialler
 from esquirell.mqtt.scan import scan
 from esquirell.mqtt.topics import Topics
 from esquirell.mqtt.traffic import Handler, Subscription, Traffic
 
 log = logging.getLogger(__name__)
-
-WAIT_S = 1.0
 
 
 class Connection:
@@ -48,25 +44,21 @@ class Connection:
         echo: Echo | None = None,
     ) -> None:
         self._echo = echo
-        self._options = self._in_use = options
+        self._in_use = options
         self._context = tls_context(options)
         self._will = will
         self._claim = claim
-        self._password = password
         self._outbox = Outbox()
         self._traffic = Traffic(self._outbox, self._confirmed)
-        self._dialler = Dialler(options, self._context, claim, self._go_on)
+        self._redialler = Redialler(options, self._context, claim, password)
         self._hooks: list[Callable[[], None]] = []
         self._stopwatches: list[Callable[[float], None]] = []
-        self._stopping = threading.Event()
         self._deadline = 0.0
         self._lock = threading.Lock()
         self._holding = 0
         self._link: Link | None = None
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
-        self._turned = time.monotonic()
         self._connected = False
-        self._complaint = ""
         self._said_without_mqtt_5 = False
         if claim is not None:
             self.subscribe(claim.topic, self._claimed, qos=0, own=False)
@@ -82,7 +74,7 @@ class Connection:
         if self._will is not None:
             self.retain(self._will.topic, self._will.payload, last=True)
         self._deadline = time.monotonic() + timeout
-        self._stopping.set()
+        self._redialler.stopping.set()
         self._poke()
         if self.alive():
             self._thread.join(timeout)
@@ -100,14 +92,14 @@ class Connection:
     @property
     def trouble(self) -> str:
         """Why there is no connection, in one sentence; empty while none has failed."""
-        return "" if self._connected else self._complaint
+        return "" if self._connected else self._redialler.complaint
 
     @property
     def problems(self) -> list[str]:
         """Return what is wrong with the connection, one sentence each; empty if all is well."""
         where, link = self._in_use.where, self._link
         if not self._connected or link is None:
-            return [self._complaint or f"there is no connection to {where} yet"]
+            return [self._redialler.complaint or f"there is no connection to {where} yet"]
         found = [
             ("does not let us publish", link.denied),
             ("does not let us subscribe to", link.unreadable),
@@ -149,7 +141,7 @@ class Connection:
 
     def end_session(self) -> None:
         """Make the broker forget what it keeps for this client; only while it is disconnected."""
-        self._dialler.end_session(self._options)
+        self._redialler.end_session()
 
     def alive(self) -> bool:
         """Whether the thread of the connection runs."""
@@ -160,7 +152,7 @@ class Connection:
 
         A few seconds when all is well; up to a minute during a failing name lookup.
         """
-        return time.monotonic() - self._turned
+        return self._redialler.age()
 
     def publish(self, topic: str, payload: Mapping[str, object]) -> None:
         """Publish an event, not retained; raises ValueError or TypeError as `encode`."""
@@ -279,45 +271,10 @@ class Connection:
             link.wake()
 
     def _wanted(self) -> bool:
-        return not self._stopping.is_set()
-
-    def _go_on(self) -> bool:
-        self._turned = time.monotonic()
-        return not self._stopping.is_set()
+        return not self._redialler.stopping.is_set()
 
     def _run(self) -> None:
-        waits = self._options.waits
-        wait = waits.shortest_s
-        while not self._stopping.is_set():
-            attempt = self._attempt()
-            # A short connection does not reset the back-off.
-            if attempt.lasted_s > waits.longest_s:
-                wait, self._complaint = waits.shortest_s, ""
-            if attempt.failure.sentence and not self._stopping.is_set():
-                self._complain(attempt)
-            self._pause(waits.standby_s if attempt.standby else wait)
-            if attempt.failure.refuses_credentials:
-                self._read_password()
-            wait = min(wait * 2, waits.longest_s)
-
-    def _read_password(self) -> None:
-        """Read the password again: it may have been changed here as on the broker."""
-        if self._password is None:
-            return
-        try:
-            self._options = replace(self._options, password=self._password())
-        except EsquirellError as error:
-            log.debug("the password can't be read again: %s", error)
-        self._dialler.options = self._options
-
-    def _attempt(self) -> Attempt:
-        """Connect, and serve the connection until it ends."""
-        try:
-            return self._dialler.dial(self._build, self._serve)
-        except Exception:
-            # An error here ends the connection, never the thread.
-            log.exception("the MQTT connection failed unexpectedly")
-            return Attempt()
+        self._redialler.run(self._build, self._serve)
 
     def _build(self, options: Options) -> Link:
         traffic = self._traffic
@@ -338,7 +295,7 @@ class Connection:
             self._echo.begin()
         self._connected, self._in_use = True, options
         log.info("connected to %s", options.where)
-        if options.protocol != self._options.protocol and not self._said_without_mqtt_5:
+        if options.protocol != self._redialler.options.protocol and not self._said_without_mqtt_5:
             self._said_without_mqtt_5 = True
             log.warning("%s", reasons.without_mqtt_5(options))
         for hook in self._hooks:
@@ -351,22 +308,10 @@ class Connection:
         return self._done(link)
 
     def _done(self, link: Link) -> bool:
-        if self._go_on():
+        if self._redialler.go_on():
             return False
         idle = not link.accepted or (self.idle and not link.unconfirmed)
         return idle or time.monotonic() > self._deadline
-
-    def _pause(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and not self._stopping.wait(min(left, WAIT_S)):
-            self._turned = time.monotonic()
-
-    def _complain(self, attempt: Attempt) -> None:
-        sentence = attempt.failure.sentence
-        level = logging.DEBUG if sentence == self._complaint else logging.WARNING
-        then = "until that one ends" if attempt.standby else "trying again until it works"
-        log.log(level, "%s; %s", sentence, then)
-        self._complaint = sentence
 
     def _claimed(self, message: Message) -> None:
         if self._claim is not None and (reply := self._claim.reply(message)) is not None:
