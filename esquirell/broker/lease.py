@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 LEASE_S = 15
 RENEW_S = 4.0
 
-# Take the lease when nobody holds it, renew it when we do; 1 means that it is ours. A key without
+# Take the lease if it is free, renew it if it is ours; 1 means that it is ours. A key without
 # expiry is not a lease: it would never be released.
 HOLD = """
 local holder = redis.call('get', KEYS[1])
@@ -19,7 +19,7 @@ redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 
-# Release the lease unless somebody else has taken it meanwhile.
+# Release the lease unless another process has taken it meanwhile.
 RELEASE = """
 if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end
 """
@@ -53,7 +53,7 @@ class Lease:
         return held
 
     def holder(self) -> str | None:
-        """Return who holds the lease; None if nobody does. Raises UnavailableError."""
+        """Return the holder of the lease; None if it is free. Raises UnavailableError."""
         with reaching_redis():
             found = self._client.get(self._key)
         return None if found is None else str(found)

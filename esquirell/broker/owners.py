@@ -32,7 +32,7 @@ end
 return ours
 """
 
-# Hand meters over to another worker, unless somebody else has taken them meanwhile.
+# Hand meters over to another worker, unless a third one has taken them meanwhile.
 HAND = """
 for number = 3, #ARGV do
   if redis.call('HGET', KEYS[2], ARGV[number]) == ARGV[1] then

@@ -159,5 +159,5 @@ def _help_of(context: click.Context | None) -> str:
 
 
 def _let_go_of_stdout() -> None:
-    """Keep Python from complaining at exit that nobody reads the remaining output."""
+    """Keep Python from complaining at exit about output that can't be written any more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -50,7 +50,7 @@ BROKER = (
 NO_BROKER = "No broker runs on this machine. To install one: sudo apt install mosquitto"
 REDIS = ("localhost", 6379)
 LOOK_S = 0.5
-# Set for containers: the file leaves them out, and nobody is asked.
+# Set for containers: the file leaves them out, and they are not asked for.
 BROKER_GIVEN = "ESQUIRELL_MQTT__HOST"
 REDIS_GIVEN = "ESQUIRELL_REDIS__URL"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - if the user wants that, and with a password
@@ -206,7 +206,7 @@ def _take_over(devices: Path) -> DeviceList:
 
 
 def _described(devices: Path, listed: DeviceList) -> tuple[Meter, ...]:
-    """Leave out what nobody read: a device without a measurement would never have values."""
+    """Leave out devices that were not read: one without a measurement would never have values."""
     doubtful = listed.undescribed - listed.by_hand
     if len(doubtful) == len(listed.meters):
         raise ConfigError(

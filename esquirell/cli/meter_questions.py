@@ -104,7 +104,7 @@ def read_once(meters: Sequence[Meter], undescribed: Collection[str] = ()) -> tup
 
 
 def _unwanted(silent: Sequence[Meter]) -> Sequence[Meter]:
-    """Return the devices to leave out, of which nobody knows whether they measure.
+    """Return the devices to leave out, as it is unknown whether they measure.
 
     A house has many devices that do not answer, such as those with batteries: several are not
     asked about one by one.

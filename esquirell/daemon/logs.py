@@ -21,7 +21,7 @@ Format = Literal["auto", "human", "json"]
 # sd-daemon(3): the journal reads a priority from <N> at the start of a line.
 PRIORITIES = {"CRITICAL": 2, "ERROR": 3, "WARNING": 4, "INFO": 6, "DEBUG": 7}
 
-# At INFO they log what nobody needs every minute.
+# At INFO they log too much every minute.
 CHATTY = ("celery", "kombu", "redbeat", "alembic")
 # Celery's `get_task_logger` gives users' tasks loggers below this one.
 TASKS = "celery.task"

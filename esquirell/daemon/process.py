@@ -156,7 +156,7 @@ def _begin_to_end(runtime: Runtime, *, first: bool) -> None:
 
 
 def _lost(lease: Lease) -> bool:
-    """Return whether another holds the lease; while Redis is unreachable nobody can take it."""
+    """Return whether another holds the lease; while Redis is unreachable it can't be taken."""
     try:
         return not lease.hold()
     except UnavailableError:

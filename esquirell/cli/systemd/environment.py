@@ -82,7 +82,7 @@ def _write_program(folder: Path, layout: Layout) -> None:
 
 
 def _compile(folder: Path, site: Path, layout: Layout) -> None:
-    """Compile all byte code now: later nobody may write there, and no start should wait for it."""
+    """Compile all byte code now: later the folder is read-only, and no start should wait for it."""
     unchecked = ("--invalidation-mode", "unchecked-hash")
     seen_inside = ("-s", layout.root, "-p", "/")
     _run(folder / "bin" / "python", "-m", "compileall", "-q", "-j0", *unchecked, *seen_inside, site)

@@ -76,7 +76,7 @@ def _examine(staged: Path, source: str) -> None:
 
 
 def _claim(file: Path) -> None:
-    """Make sure that nobody has the database open, and merge its log into it."""
+    """Make sure that no program has the database open, and merge its log into it."""
     if not file.exists():
         return
     try:

@@ -50,7 +50,7 @@ class Lookups:
         return [(info[0], info[4]) for info in found]
 
     def _look_up(self, where: tuple[str, int], end: float) -> Script[list[Address]]:
-        """Find the addresses of a name; those from before while nobody knows it. Raises OSError.
+        """Find the addresses of a name, or the last known ones. Raises OSError.
 
         A router that restarts answers for no name for minutes, and the meter is where it was.
         """
