@@ -1,15 +1,14 @@
 """Settings: one TOML file, overridden by secret files and environment variables."""
 
 from esquirell.settings.loading import load
-from esquirell.settings.model import (
+from esquirell.settings.model import Configuration, Settings
+from esquirell.settings.sections import (
     CloudSettings,
-    Configuration,
     DatabaseSettings,
     FlowerSettings,
     LogSettings,
     MqttSettings,
     RedisSettings,
-    Settings,
     TaskSettings,
     WebSettings,
     WorkerSettings,

@@ -10,7 +10,8 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.secrets import kinds_of, secret_fields
 from esquirell.domain.tariff import Tariff
-from esquirell.settings.model import Configuration, Section
+from esquirell.settings.model import Configuration
+from esquirell.settings.sections import Section
 
 Model = type[BaseModel]
 

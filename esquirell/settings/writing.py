@@ -17,7 +17,7 @@ from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.domain.record import record
 from esquirell.settings import files, private_files
-from esquirell.settings.model import MqttSettings, RedisSettings, WebSettings
+from esquirell.settings.sections import MqttSettings, RedisSettings, WebSettings
 
 _HEAD = """\
 # The configuration of esquirell, written by `esquirell init`.

@@ -27,7 +27,7 @@ from esquirell.mqtt.entities import Entity
 from esquirell.mqtt.outbox import encode
 from esquirell.mqtt.topics import Topics
 from esquirell.services.command_table import find
-from esquirell.settings.model import LogSettings
+from esquirell.settings.sections import LogSettings
 
 TOPICS = Topics()
 ABOUT = About("0.1.0", "http://house.local:8155/")
