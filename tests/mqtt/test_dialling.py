@@ -1,4 +1,8 @@
+import socket
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -89,3 +93,40 @@ def test_where_the_older_protocol_does_not_help_it_is_not_tried(
     attempt = dialler.dial(lambda options: Link(options, None, lambda _: None), serve)
     assert tried == [protocol]
     assert (attempt.accepted, attempt.failure) == (accepted, failure)
+
+
+@contextmanager
+def older_broker() -> Iterator[tuple[int, list[int]]]:
+    """Answer MQTT 3.1.1 and hang up on the newer one; yield the port and the levels asked for."""
+    levels: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    line, _ = server.accept()
+                    with line:
+                        # After the type, the length, and the name of the protocol.
+                        levels.append(line.recv(1000)[8])
+                        if levels[-1] == 4:
+                            line.sendall(b"\x20\x02\x00\x00")
+                            line.recv(1000)
+
+        pool.submit(serve)
+        yield server.getsockname()[1], levels
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_broker_that_was_found_to_be_older_is_not_probed_again() -> None:
+    def serve(link: Link, _options: Options) -> None:
+        link.open()
+        while link.up and not link.accepted:
+            link.run_once(0.1)
+        link.close(done=link.accepted)
+
+    with older_broker() as (port, levels):
+        dialler = Dialler(Options("127.0.0.1", port), None, None, lambda: True)
+        for asked in ([5, 4, 5, 4], [5, 4]):
+            levels.clear()
+            assert dialler.dial(lambda options: Link(options, None, lambda _: None), serve).accepted
+            assert levels == asked
