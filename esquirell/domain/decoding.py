@@ -9,7 +9,7 @@ from typing import Any
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import Hint, unpack, with_suffix
 from esquirell.domain.numbers import whole
-from esquirell.domain.plausibility import allows, contradictions, is_excessive, is_hollow
+from esquirell.domain.plausibility import allows, contradictions, is_excessive, is_hollow, overflows
 from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.quantity import is_possible
 from esquirell.domain.record import record
@@ -136,6 +136,9 @@ class _Decoding:
             self._direct()
         if self._refused:
             self._leave_out_powers()
+        for key in list(overflows(values)):
+            self._refused.append(self.sources[key])
+            self._drop(key, "it is far above voltage x current: its value is unknown")
         warnings = [*self._hints, *self._warnings, *contradictions(values)]
         if is_hollow(values):
             values = {key: value for key, value in values.items() if value}
@@ -175,12 +178,14 @@ class _Decoding:
             if not key.startswith("voltage") or amperes is None or power not in self.values:
                 continue
             if not allows(_FRAME_V[1] * amperes, self.values[power]):
-                source = self.sources[power]
-                self._diagnostics[self._code(source)] = self._answer[source]
-                self._warnings.append(
-                    f"{power}: it is far above what its current allows at any voltage"
-                )
-                del self.values[power]
+                self._drop(power, "it is far above what its current allows at any voltage")
+
+    def _drop(self, key: str, why: str) -> None:
+        """Leave a value raw, with a warning."""
+        source = self.sources[key]
+        self._diagnostics[self._code(source)] = self._answer[source]
+        self._warnings.append(f"{key}: {why}")
+        del self.values[key]
 
     def _direct(self) -> None:
         """Infer missing directions from a signed total, if only one combination adds up.

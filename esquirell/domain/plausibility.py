@@ -18,6 +18,10 @@ _NOISE_W = 10
 _ABSURD = 3
 _ABSURD_W = 500
 _LOADED_VA = 500
+# The current beside a power may be older. More is not switched on at once in a house: a wallbox has
+# 22 kW.
+_MOST_OF_STALE = 5
+_LARGEST_STEP_W = 25_000
 _NEAR = 0.01
 # The answers of one meter mostly hold the same keys: what follows from these alone is kept.
 _SHAPES = 256
@@ -60,6 +64,27 @@ def contradictions(values: Values) -> Iterator[str]:
             yield f"{keys.power}: {power:g} W is more than {voltage:g} V and {current:g} A allow"
         elif _is_tenth(voltage * current, power) and keys.factor not in values:
             yield f"{keys.power}: {power:g} W is but a tenth of {voltage:g} V x {current:g} A"
+
+
+def overflows(values: Values) -> Iterator[str]:
+    """Yield the powers that no load explains, however old the currents beside them are.
+
+    Owon's clamps send 38,606 W beside 6.7 A when energy flows back (zigbee2mqtt #18603, #17153): a
+    negative number in too few bits, of which nothing tells the amount.
+    """
+    for keys in _powered(tuple(values)):
+        apparent = _va(values, keys.voltage, keys.current)
+        if apparent is None and keys.power == "active_power":
+            every = [_va(values, f"voltage_{one}", f"current_{one}") for one in PHASES]
+            apparent = sum(one or 0.0 for one in every) if None not in every else None
+        most = _MOST_OF_STALE * (apparent or 0.0) + _LARGEST_STEP_W
+        if apparent is not None and abs(values[keys.power]) > most:
+            yield keys.power
+
+
+def _va(values: Values, voltage: str, current: str) -> float | None:
+    volts, amperes = values.get(voltage, values.get("voltage")), values.get(current)
+    return abs(volts * amperes) if volts and amperes is not None else None
 
 
 def _is_tenth(apparent: float, power: float) -> bool:

@@ -32,6 +32,7 @@ CLAMPS = {
     "115": 19_020, "121": 95, "130": 821_513, "131": 35_068,
 }  # fmt: skip
 PHASES = {"1": 54_973, "6": frame(230, 500, 75), "7": frame(230, 500, 75), "9": 150, "16": True}
+CLAMPED = {"101": 2300, "102": 5000, "103": 1100, "131": 100_000, "133": 1100, "135": 500}
 METERS: dict[str, tuple[str, list[Answer]]] = {
     # The counter is 0 for once, as after a cut: a spike of its whole size in other programs.
     "zero": ("breaker", [breaker(54_973), breaker(54_973), breaker(0), breaker(54_974)]),
@@ -65,6 +66,20 @@ METERS: dict[str, tuple[str, list[Answer]]] = {
             PHASES,
         ],
     ),
+    # What flows back, as a number of sixteen bits without a sign: 64 kW beside 1.2 kVA.
+    "unsigned": ("owon_pc321", [CLAMPED, CLAMPED | {"103": 64_436}, CLAMPED]),
+    # Numbers as text and with a decimal point, and answers of nothing.
+    "texts": (
+        "breaker",
+        [
+            {**breaker(0), "1": "54973", "15": "30", "16": "true"},
+            {},
+            {"1": None, "6": None},
+            {**breaker(0), "1": 54_974.0, "15": 30.0},
+        ],
+    ),
+    # The counter has no more digits, and goes on at zero: 0.04 kWh were used meanwhile.
+    "rolling": ("breaker", [breaker(99_999_998), breaker(99_999_998), *[breaker(2)] * 5]),
 }
 
 
@@ -143,6 +158,12 @@ def test_what_others_are_complained_about_is_neither_stored_nor_published(
         assert said("overflown", "active_power_a") == {75, -75}
         assert said("overflown", "active_power_b") == {75, -75}
         assert said("overflown", "active_power") == {150}
+        assert said("unsigned", "active_power_a") == said("unsigned", "active_power") == {1100}
+        eventually(lambda: said("texts", "energy_import") == {549.73, 549.74})
+        assert said("texts", "leakage_current") == {0.03}
+        # What no digit shows is not guessed: the sum goes on from where it was.
+        eventually(lambda: len(said("rolling", "energy_import")) > 1)
+        assert all(float(str(one)) >= 999_999.98 for one in said("rolling", "energy_import"))
         # Milliamperes are amperes, and what failed is no measurement.
         assert said("zero", "leakage_current") == {0.03}
         assert 16 in {state["diagnostics"]["fault"] for state in states("blank")}
@@ -152,7 +173,8 @@ def test_what_others_are_complained_about_is_neither_stored_nor_published(
                 seen.json["state"] for seen in observer.of(f"esquirell/meter/{meter}/availability")
             ]
             assert ends[-1] == "online"
-            assert ends.count("offline") <= 1  # before its first answer
+            # Before its first answer, and where it answered nothing.
+            assert ends.count("offline") <= 1 + (meter == "texts")
         (announced,) = {
             seen.payload for seen in observer.of("homeassistant/device/esquirell_zero/config")
         }

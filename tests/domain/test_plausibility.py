@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esquirell.domain.doubts import ENOUGH, Doubt, Verdict, corrected, weigh
-from esquirell.domain.plausibility import CHECKS, is_hollow
+from esquirell.domain.plausibility import CHECKS, is_hollow, overflows
 from esquirell.domain.quantity import QUANTITIES, with_suffix
 
 SOUND = {
@@ -197,3 +197,27 @@ def test_no_values_upset_the_checks(values: dict[str, float]) -> None:
 def test_a_small_total_may_be_a_hundred_watts_off_its_phases(off: float, is_wrong: bool) -> None:
     values = {f"active_power_{phase}": 40.0 for phase in "abc"} | {"active_power": 120.0 + off}
     assert bool(wrong(values)) is is_wrong
+
+
+@pytest.mark.parametrize(
+    ("changed", "left_out"),
+    [
+        # -1100 W in sixteen bits, of a phase and of all, and what a clamp was seen to send.
+        (
+            {"active_power_a": 64_436.0, "active_power": 65_000.0},
+            ["active_power_a", "active_power"],
+        ),
+        ({"active_power_b": 38_606.0}, ["active_power_b"]),
+        # What a wallbox takes is there before its current is.
+        ({"active_power_a": 22_000.0, "active_power": 24_000.0}, []),
+        # Nothing to compare with.
+        ({"current_a": None, "active_power_a": 64_436.0, "active_power": 65_000.0}, []),
+        ({"voltage_a": 0.0, "active_power_a": 64_436.0}, []),
+    ],
+)
+def test_a_negative_power_in_too_few_bits_is_left_out(
+    changed: Mapping[str, float | None], left_out: list[str]
+) -> None:
+    told: dict[str, float | None] = {**SOUND, **changed}
+    values = {key: value for key, value in told.items() if value is not None}
+    assert sorted(overflows(values)) == sorted(left_out)
