@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
 
-from esquirell.domain.errors import UnavailableError, UnstorableError
+from esquirell.domain.errors import UnstorableError
 from esquirell.domain.reading import Ledger, MeterStatus, Reading
 from esquirell.storage import direct, meters
 from esquirell.storage.database import Database
@@ -40,13 +40,12 @@ class Readings(ReadingHistory):
             return
         try:
             self._store(readings, statuses)
-        except UnavailableError:
-            # If the database was replaced meanwhile, it has other ledgers.
+        except BaseException as error:
+            # What was rolled back is not stored; a database that was replaced has other ledgers.
             self._ledger_reader = LedgerReader()
+            if isinstance(error, _NO_READING):
+                raise UnstorableError(f"a reading can't be stored: {error!r}") from error
             raise
-        except _NO_READING as error:
-            self._ledger_reader = LedgerReader()
-            raise UnstorableError(f"a reading can't be stored: {error!r}") from error
 
     def _store(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         names = {taken.meter for taken in readings} | statuses.keys()

@@ -2,20 +2,24 @@
 
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.engine import Connection
 from support.db_samples import START
 from support.polled_house import SECOND, House
 
 from esquirell.domain.errors import UnavailableError, UnstorableError
 from esquirell.domain.reading import Ledger, MeterStatus, Reading
 from esquirell.services.ledgers import Ledgers
+from esquirell.services.saving import Saver
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.care import forget
 from esquirell.storage.meters import to_ledger, to_state
 from esquirell.storage.readings import Readings
+from esquirell.storage.spool import Spool
 
 
 def ledger_at(second: float, *warnings: str, based_on: datetime | None = None) -> Ledger:
@@ -45,6 +49,41 @@ def test_a_ledger_is_stored_with_its_reading_or_not_at_all(database: Database) -
     with pytest.raises(UnavailableError):
         readings.add([reading_with(ledger_at(0))], {"main": refused})
     assert readings.ledgers(["main"]) == {}
+
+
+def fail_next_commit(database: Database, fault: type[BaseException]) -> None:
+    due = [fault]
+
+    def fail(_: Connection) -> None:
+        if due:
+            raise due.pop()
+
+    event.listen(database.engine, "commit", fail)
+
+
+@pytest.mark.parametrize("fault", [MemoryError, RuntimeError, KeyboardInterrupt])
+def test_a_ledger_whose_commit_failed_is_stored_by_the_next_try(
+    sqlite: Database, fault: type[BaseException]
+) -> None:
+    readings, new = Readings(sqlite), reading_with(ledger_at(1, "new"))
+    readings.add([reading_with(ledger_at(0, "old"))], {})
+    fail_next_commit(sqlite, fault)
+    with pytest.raises(fault):
+        readings.add([new], {})
+    readings.add([new], {})
+    assert Readings(sqlite).ledgers(["main"])["main"].warnings == ("new",)
+
+
+def test_a_reading_that_waited_for_memory_is_stored_with_its_ledger(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    saver = Saver(Readings(sqlite), Spool(tmp_path / "spool.db"))
+    saver.save([reading_with(ledger_at(0, "old"))], {})
+    fail_next_commit(sqlite, MemoryError)
+    assert saver.save([reading_with(ledger_at(1, "new"))], {})
+    saver.retry()
+    assert saver.waiting == 0
+    assert Readings(sqlite).ledgers(["main"])["main"].warnings == ("new",)
 
 
 def test_a_ledger_that_was_stored_is_not_read_again(sqlite: Database) -> None:
