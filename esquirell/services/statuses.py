@@ -100,6 +100,8 @@ class Statuses:
         if outcome.reading is None:
             return
         now, before = frozenset(outcome.reading.warnings), self._warned.get(name, frozenset())
+        if now == before:
+            return
         for warning in sorted(now - before):
             log.warning("meter %s: %s", name, warning)
         for warning in sorted(before - now):
