@@ -65,12 +65,16 @@ class ThreadRequest(Request):
         super().on_accepted(pid, time_accepted)
 
     def _overlaps(self) -> bool:
-        """Whether another run of its schedule goes on here; polls take turns by meter."""
+        """Whether another run of its schedule goes on here; polls take turns by meter.
+
+        A retry continues a run that has begun, whose work would be lost without it.
+        """
         schedule = self.request_dict.get(SCHEDULE_HEADER)
         if (
             not schedule
             or short_task_name(self.name) == FETCH
             or COMMAND_HEADER in self.request_dict
+            or self.request_dict.get("retries")
         ):
             return False
         others = [one for one in list(active_requests) if one.id != self.id]

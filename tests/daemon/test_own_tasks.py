@@ -61,6 +61,18 @@ def wait_for(file: str):
         time.sleep(0.1)
 
 
+@shared_task(bind=True)
+def lag(self, folder: str):
+    began, retried = pathlib.Path(folder, "began"), pathlib.Path(folder, "retried")
+    if self.request.retries:
+        retried.touch()
+    elif not began.exists():
+        began.touch()
+        raise self.retry(countdown=2.5)
+    while not retried.exists():
+        time.sleep(0.1)
+
+
 @shared_task(soft_time_limit=60)
 def note(text: str):
     get_task_logger(__name__).info("noted: %s", text)
@@ -236,6 +248,19 @@ def test_a_scheduled_task_that_never_ends_keeps_no_meter_from_being_read(service
         file.touch()
     eventually(lambda: last_result() == "ok", what="it goes on when the run ended")
     esquirell_process("schedule", "remove", "stuck", *config)
+
+
+def test_a_scheduled_task_is_retried_while_its_next_run_goes_on(service: Service) -> None:
+    config = ("--config", str(service.config))
+    arguments = ("--args", json.dumps({"folder": str(service.folder)}))
+    rule = ("--every", "1", "--task", "my_tasks.lag", *arguments)
+    assert esquirell_process("schedule", "add", "lagging", *rule, *config).code == 0
+    retried = service.folder / "retried"
+    try:
+        eventually(retried.exists, what=lambda: service.log)
+    finally:
+        retried.touch()
+        esquirell_process("schedule", "remove", "lagging", *config)
 
 
 def test_a_fetch_without_a_reading_has_failed_and_is_logged_once(service: Service) -> None:
