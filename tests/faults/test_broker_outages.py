@@ -71,7 +71,26 @@ def cleared(bench: Bench) -> None:
     client.disconnect()
 
 
+def ruled(*lines: str) -> Fault:
+    """Build a fault: the rules of the broker change while the service stays connected."""
+
+    def change(bench: Bench) -> None:
+        (bench.folder / "acl").write_text("\n".join(lines) + "\n")
+        bench.broker.reload()
+
+    return change
+
+
 BACK = restarted_with(*OPEN)
+FREE = "topic readwrite #"
+RULES = {
+    "rules of the broker change: no meter may be published": Outage(
+        ruled("topic read #", "topic write esquirell/bridge/#"), ruled(FREE), "let us publish"
+    ),
+    "rules of the broker change: nothing is delivered": Outage(
+        ruled("topic write #"), ruled(FREE), "does not deliver"
+    ),
+}
 OUTAGES = {
     "broker refuses us (not authorised)": Outage(
         restarted_with("allow_anonymous false"), BACK, "authori|refuse|user"
@@ -93,6 +112,15 @@ OUTAGES = {
 def test_the_broker(fault: str, tmp_path: Path, results: list[Result]) -> None:
     with Bench(tmp_path) as bench:
         results.append(endure(bench, fault, OUTAGES[fault]))
+
+
+@pytest.mark.parametrize("fault", RULES)
+def test_rules_that_change(fault: str, tmp_path: Path, results: list[Result]) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text(f"{FREE}\n")
+    rules.chmod(0o600)
+    with Bench(tmp_path, broker_settings=(*OPEN, f"acl_file {rules}")) as bench:
+        results.append(endure(bench, fault, RULES[fault]))
 
 
 def test_packets_to_the_broker_are_dropped(tmp_path: Path, results: list[Result]) -> None:

@@ -82,7 +82,34 @@ def log_deleted(bench: Bench) -> None:
     bench.restart("run")
 
 
+def execute(bench: Bench, *statements: str) -> None:
+    """Do something to the database of the service, as its owner may."""
+    with closing(sqlite3.connect(bench.folder / "data" / "esquirell.db", timeout=30)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+def refusing(bench: Bench) -> None:
+    """Have a rule of the owner's refuse every reading."""
+    refuse = "SELECT RAISE(ABORT, 'no rows today')"
+    execute(bench, f"CREATE TRIGGER refusal BEFORE INSERT ON reading BEGIN {refuse}; END")
+
+
+def taking(bench: Bench) -> None:
+    execute(bench, "DROP TRIGGER refusal")
+
+
+def without_schedules(bench: Bench) -> None:
+    """Empty their table: within half a minute those of the configuration count again."""
+    execute(bench, "DELETE FROM schedule")
+
+
 SQLITE = {
+    "SQLite refuses every reading (a trigger)": Outage(
+        refusing, taking, "no rows today", pause_s=PAUSE_S
+    ),
+    "table of schedules emptied": Outage(without_schedules, lasts_s=40),
     "log of SQLite deleted, kill -9 of `run` after 5 s": Outage(log_deleted, may_miss=METERS),
     "SQLite locked by another program for 100 s": Outage(locked_for(100), pause_s=PAUSE_S),
     "SQLite file taken away and put back": Outage(file_gone, file_back, "database|esquirell.db"),

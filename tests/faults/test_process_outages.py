@@ -1,5 +1,6 @@
 """What happens to the process itself, to its meters and to its clock."""
 
+import json
 import os
 import resource
 import shutil
@@ -105,6 +106,35 @@ def test_an_empty_configuration_changes_nothing(tmp_path: Path, results: list[Re
         result = bench.finish("empty configuration at SIGHUP")
         assert result.taken == result.stored
         results.append(result)
+
+
+STUCK = """
+import time
+
+from celery import shared_task
+
+
+@shared_task
+def stuck():
+    while True:
+        time.sleep(1)
+"""
+
+
+def test_a_task_that_never_ends(tmp_path: Path, results: list[Result]) -> None:
+    """A schedule starts it each second: it takes one thread of the worker, not all."""
+
+    def prepared(bench: Bench) -> None:
+        (bench.folder / "my_tasks.py").write_text(STUCK)
+        plans = [("fetch", "fetch_and_save_energy_data"), ("stuck", "my_tasks.stuck")]
+        schedules = [{"name": name, "task": task, "every": 1} for name, task in plans]
+        bench.environment["ESQUIRELL_SCHEDULES"] = json.dumps(schedules)
+
+    environment = {"PYTHONPATH": str(tmp_path), "ESQUIRELL_TASKS__MODULES": '["my_tasks"]'}
+    outage = Outage(lambda _: None, lasts_s=40, pause_s=6.0)
+    with Bench(tmp_path, environment=environment, prepared=prepared) as bench:
+        results.append(endure(bench, "task of a user that never ends, each second", outage))
+        assert "schedule stuck is skipped" in bench.services["run"].log
 
 
 def test_an_unread_log_pipe_loses_no_reading(tmp_path: Path, results: list[Result]) -> None:

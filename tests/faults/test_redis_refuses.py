@@ -120,7 +120,24 @@ def storm(bench: Bench) -> None:
     thread.join()
 
 
+def erased(bench: Bench) -> None:
+    """Empty Redis each second, as a careless program that shares it."""
+    stop = threading.Event()
+
+    def erase() -> None:
+        while not stop.wait(1.0):
+            bench.redis.client.flushall()
+
+    thread = threading.Thread(target=erase, daemon=True)
+    thread.start()
+    bench.named("its entries in Redis are gone")
+    bench.steady(looped_s(10))
+    stop.set()
+    thread.join()
+
+
 REFUSALS = {
+    "FLUSHALL in Redis, each second": Outage(erased, lasts_s=10),
     "Redis read-only, as after a switch-over": Outage(read_only, writable, "read.?only"),
     "Redis wants a replica before it writes": Outage(alone, enough, "replicas"),
     "Redis out of memory": Outage(filled, emptied, "memory"),
