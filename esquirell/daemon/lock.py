@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,7 +39,8 @@ class RunLock:
     """An exclusive lock on a file; the kernel frees it when the process is gone.
 
     `what` is what it stands for, as in "another service uses this database". In the file stands
-    whether the holder has begun to work, for those who can't learn it elsewhere.
+    whether the holder has begun to work, for those who can't learn it elsewhere. Threads may use it
+    at the same time.
     """
 
     def __init__(self, path: Path, what: str = "this database") -> None:
@@ -46,9 +48,15 @@ class RunLock:
         self._what = what
         self._descriptor: int | None = None
         self._is_up = False
+        # The number of a closed descriptor may be another file's at once.
+        self._changing = threading.Lock()
 
     def take(self) -> None:
         """Take the lock. Raises AlreadyRunningError, or ConfigError for an unusable file."""
+        with self._changing:
+            self._take()
+
+    def _take(self) -> None:
         descriptor = self._open()
         for _ in range(TRIES):
             if _lock(descriptor, fcntl.LOCK_EX):
@@ -76,8 +84,9 @@ class RunLock:
 
     def note_up(self) -> None:
         """Note in the file that the holder has begun to work; never raises."""
-        self._is_up = True
-        self._note()
+        with self._changing:
+            self._is_up = True
+            self._note()
 
     def is_up(self) -> bool:
         """Return whether the last holder has begun to work."""
@@ -99,11 +108,12 @@ class RunLock:
         While its directory is gone nothing is done. Raises AlreadyRunningError if another process
         holds the new one, or ConfigError.
         """
-        before = self._descriptor
-        if before is None or self._is_there(before) or not is_there(self._path.parent):
-            return
-        self.take()
-        os.close(before)
+        with self._changing:
+            before = self._descriptor
+            if before is None or self._is_there(before) or not is_there(self._path.parent):
+                return
+            self._take()
+            os.close(before)
 
     def _is_there(self, descriptor: int) -> bool:
         """Whether the file that is locked is the one at the path."""
@@ -114,9 +124,10 @@ class RunLock:
         return os.path.samestat(os.fstat(descriptor), found)
 
     def release(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        with self._changing:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
 
     def _open(self) -> int:
         try:

@@ -1,5 +1,6 @@
 """One service for each state directory, with a name that it keeps."""
 
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -46,6 +47,31 @@ def test_a_lock_shows_whether_its_holder_is_up(tmp_path: Path) -> None:
     other.take()
     assert not lock.is_up()
     other.release()
+
+
+def test_a_lock_is_not_renewed_while_its_file_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, truncate = RunLock(tmp_path / "lock"), os.ftruncate
+    keeper = threading.Thread(target=lock.keep)
+    interrupted: list[bool] = []
+
+    def renew_first(descriptor: int, length: int) -> None:
+        monkeypatch.undo()
+        keeper.start()
+        keeper.join(0.5)
+        # Else the descriptor is closed, and its number may be that of any file.
+        interrupted.append(keeper.is_alive())
+        truncate(descriptor, length)
+
+    lock.take()
+    (tmp_path / "lock").unlink()
+    monkeypatch.setattr(os, "ftruncate", renew_first)
+    lock.note_up()
+    keeper.join(20)
+    assert interrupted == [True]
+    assert lock.is_up()
+    lock.release()
 
 
 def test_two_simultaneous_checks_do_not_see_each_other(tmp_path: Path) -> None:
