@@ -99,10 +99,17 @@ def _none_reports(call: Call, processes: Sequence[Process]) -> list[str]:
 
     if not service.runs_here(call.runtime):
         return [NOTHING_RUNS, *_lost(processes)]
+    other = ERASED if service.has_begun(call.runtime) else STARTING
+    return [silence(processes) or other]
+
+
+def silence(processes: Sequence[Process]) -> str | None:
+    """Return for how long a running service of this machine has reported nothing, if it ever did.
+
+    `processes` are all that Redis knows of.
+    """
     silent_s = [one.gone_s for one in _vanished(processes) if one.gone_s is not None]
-    if silent_s:
-        return [SILENT.format(silent_s=min(silent_s))]
-    return [ERASED if service.has_begun(call.runtime) else STARTING]
+    return SILENT.format(silent_s=min(silent_s)) if silent_s else None
 
 
 def _lost(processes: Sequence[Process]) -> list[str]:

@@ -152,12 +152,16 @@ def test_a_service_that_was_stopped_is_not_said_to_be_missing(
     lock = RunLock(home.database.with_name("esquirell.db.lock"))
     lock.take()
     try:
+        lock.note_up()
         said = esquirell("health")
+        checked = esquirell("doctor")
     finally:
         lock.release()
-    assert said.code == 1
+    assert said.code == checked.code == 1
     assert "run is alive, but has reported nothing for 30" in said.sentence
     assert "start esquirell" not in said.sentence
+    assert "✗ service: esquirell run is alive, but has reported nothing for 30" in checked.out
+    assert "waits at its start → its log says what for, else restart it\n" in checked.out
 
 
 def test_a_service_whose_entries_are_deleted_is_not_said_to_begin(

@@ -1,10 +1,14 @@
 """The servers: database, Redis, MQTT broker, the service itself, and the cloud's limits."""
 
+from collections.abc import Sequence
+
 from esquirell.cli import service
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
+from esquirell.cli.health import silence
 from esquirell.cli.mqtt import LEAVE_S, reach
 from esquirell.daemon.redis_server import find_redis
 from esquirell.domain.errors import EsquirellError
+from esquirell.domain.process import Process
 from esquirell.runtime.root import Runtime
 from esquirell.runtime.shared import RedisFacts
 from esquirell.services.health import problems_of_roles
@@ -73,7 +77,7 @@ def running(runtime: Runtime) -> Finding:
     try:
         alive, processes = runtime.shared.presence.roles(), runtime.shared.presence.processes()
     except EsquirellError:
-        return _unreported(runtime, is_known=False)
+        return _unreported(runtime, None)
     if alive and (missing := next(problems_of_roles(alive), "")):
         message, _, remedy = missing.partition(": ")
         return fault("service", message, remedy)
@@ -85,15 +89,18 @@ def running(runtime: Runtime) -> Finding:
         return fault("service", "; ".join(problems[:MOST_PROBLEMS]), remedy)
     if alive:
         return fine("service", f"{', '.join(alive)}: alive")
-    return _unreported(runtime, is_known=True)
+    return _unreported(runtime, processes)
 
 
-def _unreported(runtime: Runtime, *, is_known: bool) -> Finding:
-    """Return what is known of the service without a report; `is_known`: Redis has none."""
+def _unreported(runtime: Runtime, processes: Sequence[Process] | None) -> Finding:
+    """Return what is known of the service without a report; `processes`: None without Redis."""
     if not service.runs_here(runtime):
         return advice("service", "nothing runs", f"start it: esquirell run{_other(runtime)}")
-    if not is_known:
+    if processes is None:
         return advice("service", "esquirell run is there", "Redis does not say how it is doing")
+    if silent := silence(processes):
+        message, _, remedy = silent.partition("; ")
+        return fault("service", message, remedy)
     if service.has_begun(runtime):
         remedy = "give it a Redis of its own, with maxmemory-policy noeviction"
         return fault("service", "something deletes its entries in Redis (FLUSHALL)", remedy)
