@@ -77,7 +77,12 @@ def _fields(command: Function) -> Function:
 @click.argument("name", required=False)
 @_fields
 @click.option("--scan", is_flag=True, help="Search the network and choose a device.")
-@click.option("--from-devices", "devices", type=_FILE, help="Take it from tinytuya's devices.json.")
+@click.option(
+    "--from-devices",
+    "devices",
+    type=_FILE,
+    help="Take it from tinytuya's devices.json, or Home Assistant's core.config_entries.",
+)
 @click.option("--no-test", is_flag=True, help="Add it without reading it first.")
 @pass_call
 def add(

@@ -171,7 +171,7 @@ def _answers(devices: Path | None) -> Answers:
             return Answers(zone, None if given else _default_mqtt(), ask_upstream(meters))
         mqtt = _mqtt()
         if click.confirm("Read each of them once now?", default=True):
-            meters = read_once(listed.meters, listed.undescribed)
+            meters = read_once(listed.meters, listed.undescribed - listed.by_hand)
             if len(meters) < len(listed.meters):
                 add = shlex.join(["--from-devices", str(devices)])
                 say(f"To add one of those later: {as_typed(f'`esquirell meters add {add}`')}")

@@ -110,7 +110,10 @@ def _unwanted(silent: Sequence[Meter]) -> Sequence[Meter]:
     asked about one by one.
     """
     several = len(silent) > 1
-    question = f"{len(silent)} devices could not be read. Change the answers for each of them?"
+    question = (
+        f"{len(silent)} devices could not be read. Change the answers for each (otherwise they are "
+        "left out)?"
+    )
     return silent if several and not click.confirm(question, default=False) else ()
 
 

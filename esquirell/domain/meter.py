@@ -4,7 +4,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
 
 from esquirell.domain.hosts import check_peer
 from esquirell.domain.numbers import WholeNumber
@@ -50,6 +58,10 @@ def key_as_pasted(text: str) -> str:
     return text if len(text) == LOCAL_KEY_LENGTH else as_pasted(text)
 
 
+def _id_as_pasted(device_id: object) -> object:
+    return as_pasted(device_id) if isinstance(device_id, str) else device_id
+
+
 def _check_id(device_id: str) -> str:
     if any(map(str.isspace, device_id)):
         raise ValueError("contains blanks, which no device id does: copy it again")
@@ -89,8 +101,8 @@ class Meter(BaseModel):
     area: Annotated[str, AfterValidator(as_shown)] = ""
     device_id: Annotated[
         str,
-        AfterValidator(as_pasted),
         Field(min_length=1, max_length=64),
+        BeforeValidator(_id_as_pasted),
         AfterValidator(_check_id),
     ]
     address: Annotated[str, AfterValidator(check_peer)] = "auto"

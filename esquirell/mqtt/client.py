@@ -117,8 +117,8 @@ class Connection:
             )
         if self._echo is not None and self._echo.is_missing and not problems:
             problems.append(
-                f"{where} does not deliver what we publish to {self._echo.topic}: commands are not "
-                "heard; check its access rights, or restart it"
+                f"{where} does not deliver what we publish to {self._echo.topic}: commands may "
+                "not be heard; check its access rights, or restart it"
             )
         return problems
 

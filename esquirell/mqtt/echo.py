@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from esquirell.mqtt.link import Link, Message
 
-# Both together, and the few seconds until a process reports it, within the half minute in which a
-# fault is to be named. One message may be lost: brokers drop those of QoS 0 while they have a lot
-# to send to us.
-EVERY_S = 11.0
-MISSED_AFTER_S = 12.0
+# Together, with the five seconds for which a connection may rest, are within the half
+# minute in which a fault is to be named. One message may be lost: brokers drop those of QoS 0 while
+# they have a lot to send to us.
+EVERY_S = 8.0
+MISSED_AFTER_S = 14.0
 
 
 class Echo:

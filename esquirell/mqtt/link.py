@@ -71,7 +71,7 @@ class Link:
 
     Each connection has its own paho client: paho would send what an earlier one left unconfirmed
     after newer messages, so an old state would overwrite a new one. `receive` gets each message,
-    `confirmed` each one that the broker confirmed, with the seconds it took.
+    `confirmed` each one that the broker took, with the seconds that this lasted.
     """
 
     def __init__(
@@ -110,9 +110,9 @@ class Link:
         self.resumed = False
         self.largest_packet: int | None = None
         self.failure = NO_FAILURE
-        # Topics that the broker does not let us publish to, and filters that it rejects, until it
-        # accepts them.
-        self.denied: set[str] = set()
+        # Topics that the broker does not let us publish to, with the moment of the last refusal by
+        # the clock, and filters that it rejects, until it accepts them.
+        self.denied: dict[str, float] = {}
         self.unreadable: set[str] = set()
         # Subscriptions that are not answered yet, and since when.
         self._asked_for: dict[int, tuple[str, float]] = {}
@@ -270,14 +270,15 @@ class Link:
         if found is None:
             return
         message, sent = found
-        self._confirmed(message, self._clock() - sent)
         if not code.is_failure:
-            self.denied.discard(message.topic)
-        elif message.topic not in self.denied:
-            self.denied.add(message.topic)
+            self.denied.pop(message.topic, None)
+            self._confirmed(message, self._clock() - sent)
+            return
+        if message.topic not in self.denied:
             log.warning(
                 "%s does not let us publish %s: %s", self._options.where, message.topic, code
             )
+        self.denied[message.topic] = self._clock()
 
     def _on_subscribe(
         self, _c: Client, _u: object, mid: int, codes: list[ReasonCode], _p: Properties | None

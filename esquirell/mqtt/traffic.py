@@ -140,6 +140,8 @@ WAIT_S = 1.0
 IDLE_WAIT_S = 5.0
 # What the broker refused is sent again after so long: its rules may have changed meanwhile.
 REFUSED_AGAIN_S = 10.0
+# For as long a refused event is a problem, at least: two messages about health name it.
+EVENT_NAMED_S = 120.0
 
 Handler = Callable[[Message], None]
 
@@ -252,11 +254,12 @@ class Traffic:
         if self._clock() < self._again_at:
             return
         self._again_at = self._clock() + REFUSED_AGAIN_S
-        for topic in sorted(link.denied):
-            if self._outbox.kept(topic) is None:
-                # An event or an answer: the next one will show.
-                link.denied.discard(topic)
-            self._outbox.repeat(topic)
+        for topic, refused_at in sorted(link.denied.items()):
+            if self._outbox.kept(topic) is not None:
+                self._outbox.repeat(topic)
+            elif self._clock() - refused_at > EVENT_NAMED_S:
+                # An event or an answer: only the next one would show.
+                del link.denied[topic]
         for one in self.subscriptions:
             if one.filter in link.unreadable:
                 link.subscribe(one.filter, one.qos, own=one.own)

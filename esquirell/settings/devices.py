@@ -16,11 +16,11 @@ from pydantic import SecretStr, ValidationError
 from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.inference import infer, specified
-from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
+from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion, key_as_pasted
 from esquirell.domain.record import record
 from esquirell.profiles import shipped
 from esquirell.settings import home_assistant_entries
-from esquirell.settings.home_assistant_entries import UNDESCRIBED
+from esquirell.settings.home_assistant_entries import ONLY_GATEWAY, UNDESCRIBED
 from esquirell.settings.slugs import unique_slug
 
 Entry = Mapping[str, Any]
@@ -75,6 +75,11 @@ class ListedMeter:
     device: Device
 
     @property
+    def is_described(self) -> bool:
+        """Whether the list says that it measures."""
+        return _is_described(self.device)
+
+    @property
     def fields(self) -> dict[str, Any]:
         """Its settings as the meter commands expect them, including its key."""
         shown = self.meter.model_dump(exclude={"name", "mapping_file"}, exclude_defaults=True)
@@ -97,7 +102,7 @@ def read_devices(file: Path) -> DeviceList:
     """
     entries = _entries(file)
     listed, left_out = _read(entries, file)
-    undescribed = frozenset(one.meter.name for one in listed if not _is_described(one.device))
+    undescribed = frozenset(one.meter.name for one in listed if not one.is_described)
     meters = tuple(one.meter for one in listed)
     by_hand = {meter.name for meter in meters if not meter.product_id}
     if any(entry.get(UNDESCRIBED) for entry in entries):
@@ -135,7 +140,7 @@ def _read(
         meter = _meter(device, line, listed, file) if line and not reason else None
         if meter:
             listed[meter.name] = ListedMeter(meter, _device(device))
-        else:
+        elif not device.get(ONLY_GATEWAY):
             left_out.append(SkippedDevice(_title(device), reason or "its id is missing or wrong"))
     return list(listed.values()), left_out
 
@@ -170,7 +175,7 @@ def _by_dp(mapping: object) -> Entry:
 
 def key_of(file: Path, device_id: str) -> str | None:
     """Return the local key of a device, if listed. Raises ConfigError as `describe` does."""
-    keys = {entry.get("id"): _text(entry, "key") for entry in _entries(file)}
+    keys = {entry.get("id"): _key(entry) for entry in _entries(file)}
     key = keys.get(device_id, "")
     return key if len(key) == LOCAL_KEY_LENGTH else None
 
@@ -234,7 +239,7 @@ def _reason_against_line(device: Entry, line: Entry | None) -> str | None:
         return "it is behind a gateway (parent) that is not in the list"
     if line is not device and not _text(device, "node_id"):
         return "it is behind a gateway, but its entry has no node_id"
-    characters = len(_text(line, "key"))
+    characters = len(_key(line))
     if characters != LOCAL_KEY_LENGTH:
         key = "its local key" if line is device else "its gateway's local key"
         wrong = (
@@ -294,7 +299,7 @@ def _meter(device: Entry, line: Entry, taken: Listed, file: Path | None) -> Mete
             address=_address(line),
             gateway=_text(line, "id") if behind_gateway else "",
             cid=_text(device, "node_id") if behind_gateway else "",
-            local_key=SecretStr(_text(line, "key")),
+            local_key=SecretStr(_key(line)),
             protocol=_protocol(line),
             profile=_profile(device),
             product_id=_text(device, "product_id"),
@@ -334,6 +339,11 @@ def _profile(device: Entry) -> str:
 def _title(device: Entry) -> str:
     named = (_text(device, key) for key in ("name", "product_name", "id"))
     return next(filter(None, named), "a device without a name")
+
+
+def _key(device: Entry) -> str:
+    value = device.get("key")
+    return "" if value is None else key_as_pasted(str(value))
 
 
 def _text(device: Entry, key: str) -> str:

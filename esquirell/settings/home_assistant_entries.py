@@ -13,6 +13,8 @@ Entry = Mapping[str, Any]
 KEY = "core.config_entries"
 # Marks a device that has to be read before anybody knows whether it measures.
 UNDESCRIBED = "undescribed"
+# Marks a gateway that is known by the device behind it alone.
+ONLY_GATEWAY = "only_gateway"
 
 
 def is_config_entries(document: Mapping[str, Any]) -> bool:
@@ -56,7 +58,7 @@ def _with_gateway(device: Entry) -> Iterator[Entry]:
         return
     gateway = device.get("gateway_id") or id_
     line = ("host", "local_key", "protocol_version")
-    yield {"id": gateway, **{key: device.get(key) for key in line}}
+    yield {"id": gateway, ONLY_GATEWAY: True, **{key: device.get(key) for key in line}}
     own = id_ if id_ != gateway else node_id
     yield {**known, "id": own, "sub": True, "parent": gateway, "node_id": node_id}
 

@@ -26,13 +26,13 @@ Value = TypeVar("Value")
 class Candidate:
     """What is known about a device: the fields of a meter, including its key.
 
-    `measures` is None if it is unknown whether it measures.
+    `measures`: whether it is known that it does.
     """
 
     device_id: str
     fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
     product: str = ""
-    measures: bool | None = None
+    measures: bool = False
 
     @property
     def title(self) -> str:
@@ -55,7 +55,7 @@ class Candidate:
             self,
             fields={**self.fields, **news},
             product=other.product or self.product,
-            measures=self.measures if other.measures is None else other.measures,
+            measures=self.measures or other.measures,
         )
 
 

@@ -206,9 +206,7 @@ def test_a_plain_task_is_run_and_scheduled_by_its_name(service: Service) -> None
     listed = ask("tasks", "list")
     names = [task["name"] for task in listed.json]
     assert {"my_tasks.add", "my_tasks.total"} <= set(names)
-    assert (
-        "my_tasks.several can't be run by name: it takes *numbers; return it a model" in listed.err
-    )
+    assert "my_tasks.several can't be run by name: it takes *numbers; give it a model" in listed.err
     assert not {"my_tasks.several", "my_other.imported", "read_part"} & set(names)
     assert ask("tasks", "run", "my_tasks.add", "--args", '{"x": 1, "y": 2}').json["result"] == 3
     refused = ask("tasks", "run", "my_tasks.add", "--args", '{"x": "one"}')

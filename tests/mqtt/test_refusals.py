@@ -346,10 +346,37 @@ def test_what_the_broker_allows_again_is_no_problem_any_more(
     ):
         connection.retain("states/main", {"n": 1})
         connection.publish("events/main", {"n": 1})
-        eventually(lambda: any("states/main" in one for one in connection.problems))
+        eventually(lambda: any("events/main and 1 more" in one for one in connection.problems))
+        monkeypatch.setattr("esquirell.mqtt.traffic.EVENT_NAMED_S", 0.0)
         rules.write_text("topic readwrite #\n")
         broker.reload()
         observer.saw(lambda seen: seen.topic == "states/main" and seen.json == {"n": 1})
+        eventually(lambda: connection.problems == [], what=lambda: str(connection.problems))
+    broker.stop()
+
+
+def test_a_topic_is_cleared_once_the_broker_allows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a meter is removed: otherwise it would stay in Home Assistant."""
+    monkeypatch.setattr("esquirell.mqtt.traffic.REFUSED_AGAIN_S", 0.2)
+    rules = tmp_path / "acl"
+    rules.write_text("topic readwrite #\n")
+    broker = Mosquitto(tmp_path, ["allow_anonymous true", f"acl_file {rules}"])
+    broker.start()
+    with (
+        Observer(broker.port, "states/#") as observer,
+        connected(Options("127.0.0.1", broker.port)) as connection,
+    ):
+        connection.retain("states/main", {"n": 1})
+        observer.saw(lambda seen: seen.topic == "states/main")
+        rules.write_text("topic read #\n")
+        broker.reload()
+        connection.retain("states/main", None)
+        eventually(lambda: any("states/main" in one for one in connection.problems))
+        rules.write_text("topic readwrite #\n")
+        broker.reload()
+        observer.saw(lambda seen: seen.topic == "states/main" and not seen.payload)
         eventually(lambda: connection.problems == [], what=lambda: str(connection.problems))
     broker.stop()
 

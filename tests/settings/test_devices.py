@@ -351,6 +351,7 @@ def test_a_device_of_tuya_local_behind_a_hub_is_reached_through_it(
         ("shed", "a4c139", "bfgw", "a4c139"),
     ]
     assert {one.local_key.get_secret_value() for one in found.meters} == {KEY}
+    assert found.left_out == ()
     assert {one.address for one in found.meters} == {"192.168.1.50"}
 
 
@@ -385,3 +386,17 @@ def test_a_home_assistant_without_these_integrations_is_said(
     file = folder.put("core.config_entries", json.dumps(content))
     with pytest.raises(ConfigError, match=r"has no devices of Tuya Local or LocalTuya$"):
         read_devices(file)
+
+
+def test_a_hub_that_is_known_by_what_is_behind_it_is_not_listed(
+    folder: ConfigurationFolder,
+) -> None:
+    found = taken_from(folder, of_tuya_local("Attic", device_id="bfgw", device_cid="a4c138"))
+    assert only(found).gateway == "bfgw"
+    assert found.left_out == ()
+
+
+def test_a_key_of_sixteen_characters_stays_whole(folder: ConfigurationFolder) -> None:
+    key = " 234567890abcde "
+    assert only(take(folder, device(key=key))).local_key.get_secret_value() == key
+    assert only(take(folder, device(key=f"'{KEY}' "))).local_key.get_secret_value() == KEY

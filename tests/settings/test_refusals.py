@@ -40,6 +40,14 @@ REFUSALS = [
         "[[meters]]\ndevice = 'a'",
         "meters.no. 1: device is not a known key; the nearest known key is device_id",
     ),
+    (
+        "[[meters]]\nname = 'main'\ndevice_id = ' '",
+        "meters.main: device_id must not be empty",
+    ),
+    (
+        f"[[meters]]\nname = 'main'\ndevice_id = '{'a' * 65}'",
+        "meters.main: device_id may have at most 64 characters",
+    ),
     (METER + METER, "meters.main: this name is used 2 times: it must be unique"),
     (
         METER + METER.replace('"main"', '"twin"'),

@@ -196,7 +196,7 @@ class AddMeter(FindingPage):
 
 
 def _rank(candidate: Candidate) -> tuple[bool, bool, str]:
-    return candidate.measures is False, not candidate.product, candidate.title.lower()
+    return not candidate.measures, not candidate.product, candidate.title.lower()
 
 
 def profiles(current: str) -> list[tuple[str, str]]:

@@ -103,7 +103,8 @@ class FindingPage(CommandPage):
     async def _take(self, found: "UploadedDevices") -> None:
         """Keep the metering devices of a list; explain why the others are left out."""
         devices = [
-            Candidate(one.meter.device_id, one.fields, measures=True) for one in found.devices
+            Candidate(one.meter.device_id, one.fields, measures=one.is_described)
+            for one in found.devices
         ]
         if not devices and not found.left_out:
             raise ConfigError("the list contains no device")
@@ -133,7 +134,7 @@ def sent_devices(page: CommandPage) -> "UploadedDevices":
     if not files or not files[0].body:
         raise CommandError("invalid_payload", "choose a devices.json first")
     if len(files[0].body) > LARGEST_FILE:
-        raise CommandError("too_large", "the file is larger than 1 MiB: choose a devices.json")
+        raise CommandError("too_large", "the file is larger than 1 MiB: choose a list of devices")
     return read_list(files[0].body, "the file")
 
 
@@ -157,7 +158,7 @@ def _scanned() -> list[Candidate]:
                 "product_id": heard.product_id,
             }
             product = products.get(heard.product_id, "")
-            measures = True if product else None
+            measures = bool(product)
             found[heard.device_id] = Candidate(heard.device_id, fields, product, measures)
         if not found and listening.trouble:
             raise CommandError("unavailable", listening.trouble)
