@@ -236,7 +236,7 @@ def _examine(candidate: Candidate, answer: Mapping[str, Any]) -> ExaminedCandida
         profile = candidate.profile.with_datapoints(points)
         candidate = replace(candidate, profile=profile, folded=frozenset(folded))
     heard = _read(candidate, answer)
-    if heard.is_refused and candidate.shape >= _SHAPED and not _is_absurd(heard.decoded.values):
+    if heard.is_refused and candidate.shape >= _SHAPED and not _is_absurd(heard, answer):
         # What answers as only meters do is one, also where a power can't be: it is left out.
         rest = replace(candidate, profile=candidate.profile.unproved(*POWERS))
         without = _read(rest, answer)
@@ -244,14 +244,20 @@ def _examine(candidate: Candidate, answer: Mapping[str, Any]) -> ExaminedCandida
     return heard
 
 
-def _is_absurd(values: Mapping[str, float]) -> bool:
+def _is_absurd(heard: ExaminedCandidate, answer: Mapping[str, Any]) -> bool:
     """Whether a power is so far above voltage x current that the scale of one of them is wrong."""
-    for key in values:
-        quantity, suffix = split_key(key)
+    refused = {dp: heard.candidate.profile.by_name[dp] for dp in heard.decoded.refused}
+    left_out = {
+        point.key: number / point.divisor
+        for dp, point in refused.items()
+        if point.key and (number := whole(answer[dp])) is not None
+    }
+    values = {**heard.decoded.values, **left_out}
+    for quantity, suffix in map(split_key, values):
         if quantity.key == "active_power":
             names = ("voltage", "current", "active_power")
             keys = {one: with_suffix(one, suffix) for one in names}
-            fields = {one: values[key] for one, key in keys.items() if key in values}
+            fields = {one: values[name] for one, name in keys.items() if name in values}
             if fields.get("current") and is_excessive(fields):
                 return True
     return False

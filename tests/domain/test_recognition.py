@@ -300,8 +300,14 @@ def test_of_two_powers_the_one_that_the_phases_add_up_to_is_the_total() -> None:
     """Three phases, 529 + 333 + 839 W, and a charger's `sigle_phase_power` of 1 W."""
     charger = {"1": 50_481, "3": "charger_pause", "4": 6, "5": 1, "9": 1702, "10": 0, "18": False}
     frames = {"6": "CRsAC6QAAhE=", "7": "CUkABw4AAU0=", "8": "CNgAEOkAA0c="}
-    dps = {**charger, **frames, "14": "charge_schedule", "23": "", "24": 44, "25": 1, "28": 0}
-    assert try_capture({"dps": dps}).values["active_power"] == 1702
+    rest = {"14": "charge_schedule", "23": "", "24": 44, "25": 1, "28": 0}
+    assert try_capture({"dps": {**charger, **frames, **rest}}).values["active_power"] == 1702
+    # One phase with a load, of which both say the same; and three without.
+    dps = {**charger, "5": 1590, "9": 1590, "6": frame(2300, 7000, 1590), **rest}
+    assert try_capture({"dps": dps}).values["active_power"] == 1590
+    idle = {dp: frame(volts, 0, 0) for dp, volts in (("6", 2300), ("7", 2310), ("8", 2290))}
+    dps = {**charger, "5": 0, "9": 0, **idle, **rest}
+    assert try_capture({"dps": dps}).values["active_power"] == 0
 
 
 def test_a_counter_is_left_out_in_a_scale_that_one_look_alike_alone_has() -> None:

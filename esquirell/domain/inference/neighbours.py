@@ -185,8 +185,10 @@ def choose_total(points: Sequence[InferredDatapoint], answer: Mapping[str, Any])
     phases = [one for one in _frames(points, answer, inverter=False) if one.get("voltage")]
     watts = sum(map(_watts, phases))
     near = [one for one in totals if abs((one.value or 0) - watts) <= _SUM_ABOUT * abs(watts)]
-    named = [one for one in totals if "total" in words_of(one.spec.code)]
-    best = next(iter(near if abs(watts) >= _LEAST_W else named), None)
+    is_loaded = abs(watts) >= _LEAST_W
+    among = near if is_loaded else totals
+    named = [one for one in among if "total" in words_of(one.spec.code)]
+    best = next(iter(named or (near if is_loaded else [])), None)
     for one in totals if best else ():
         if best and one is not best:
             one.drop(f"{best.spec.code} is the power of the device")
