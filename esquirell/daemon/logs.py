@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import re
 import sys
 import time
 import warnings
@@ -29,7 +28,6 @@ TASKS = "celery.task"
 EQUAL_LINES = 5
 EQUAL_WITHIN_S = 60.0
 LINES_COUNTED = 500
-_NUMBER = re.compile(r"(?<![\w.-])-?\d[\d.]*")
 # At DEBUG it writes keys.
 SECRETIVE = "tinytuya"
 # The first warns, with the address of an object in memory, of what follows from an error that it
@@ -119,12 +117,8 @@ class Repeats:
 
 
 def kind_of(record: logging.LogRecord) -> str:
-    """Return what makes lines equal: of our own, all but their numbers, which may change each time.
-
-    What others log is not known to have one meaning with each number. Names may end in a number.
-    """
-    said = record.getMessage()
-    return _NUMBER.sub("#", said) if record.name.partition(".")[0] == "esquirell" else said
+    """Return what makes lines equal: all they say, or `counted_as` of `extra`, if that is given."""
+    return str(getattr(record, "counted_as", record.getMessage()))
 
 
 class CountingHandler(logging.StreamHandler[TextIO]):

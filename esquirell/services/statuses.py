@@ -1,6 +1,7 @@
 """The status of the meters, from one poll to the next."""
 
 import logging
+import re
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -15,6 +16,8 @@ from esquirell.services.ports import ReadingStore
 log = logging.getLogger(__name__)
 
 _SHAPES = 256
+# Not the digits of a name or key, such as phase_1.
+_NUMBER = re.compile(r"(?<![\w.-])-?\d[\d.]*")
 
 
 class Statuses:
@@ -103,9 +106,10 @@ class Statuses:
         if now == before:
             return
         for warning in sorted(now - before):
-            log.warning("meter %s: %s", name, warning)
+            log.warning("meter %s: %s", name, warning, extra=_counted(name, warning))
         for warning in sorted(before - now):
-            log.info("meter %s: the warning has ended: %s", name, warning)
+            line = "meter %s: the warning has ended: %s"
+            log.info(line, name, warning, extra=_counted(name, warning))
         self._warned[name] = now
 
     def _load(self) -> dict[str, MeterStatus]:
@@ -119,6 +123,11 @@ class Statuses:
             except UnavailableError as error:
                 log.debug("the stored statuses are unknown: %s", error)
         return self._known
+
+
+def _counted(name: str, warning: str) -> dict[str, str]:
+    """Return what makes its lines equal: a value that flickers is another one each time."""
+    return {"counted_as": f"{name}: {_NUMBER.sub('#', warning)}"}
 
 
 def newest(statuses: Mapping[str, MeterStatus]) -> datetime | None:

@@ -4,10 +4,16 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
+from support.fakes import ReadingStore
 
 from esquirell.daemon import logs
+from esquirell.domain.reading import Outcome, Reading
+from esquirell.services.statuses import Statuses
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def record(message: str = "hello", level: int = logging.WARNING) -> logging.LogRecord:
@@ -53,18 +59,34 @@ def test_the_last_count_is_said_at_the_end() -> None:
     assert lines == [*["again"] * 5, "done", "again (3 more times within a minute)"]
 
 
-def test_lines_of_ours_that_differ_in_a_number_only_are_one_kind() -> None:
-    """As a doubt about a value that changes with each reading; names end in numbers, too."""
+@pytest.mark.parametrize(
+    "text",
+    [
+        "meter m{}: no answer",
+        "{} (192.168.1.4:6668) can't be reached",
+        "a wrong password for the page came from 192.168.1.{}",
+    ],
+)
+def test_lines_that_differ_in_a_number_say_different_things(text: str) -> None:
     repeats = logs.Repeats(lambda: 0.0)
+    assert sum(repeats.allows(record(text.format(number))) for number in range(20)) == 20
 
-    def allowed(text: str) -> int:
-        return sum(repeats.allows(record(text.format(number))) for number in range(20))
 
-    assert allowed("meter m1: {} W is more than -2.5 V and 0.6 A allow") == 5
-    assert allowed("meter m2: {} W is more than -2.5 V and 0.6 A allow") == 5
-    assert allowed("meter m{}: no answer") == 20
-    foreign = logging.LogRecord("my_tasks", logging.INFO, __file__, 1, "step %d", (1,), None)
-    assert logs.kind_of(foreign) == "step 1"
+def test_a_doubt_about_a_value_that_flickers_is_counted_for_each_meter(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It says another number each time; a meter's name may be one."""
+    caplog.set_level(logging.INFO)
+    statuses, repeats = Statuses(ReadingStore()), logs.Repeats(lambda: 0.0)
+    for number in range(20):
+        doubts = (f"{number} W is more than -2.5 V and 0.6 A allow",) if number % 2 else ()
+        read = {name: Outcome(Reading(name, NOON, {}, warnings=doubts)) for name in ("1", "2")}
+        statuses.after(read, {"1": (), "2": ()})
+    logged = [one.getMessage() for one in caplog.records if repeats.allows(one)]
+    for name in ("1", "2"):
+        said = [line for line in logged if line.startswith(f"meter {name}: ")]
+        assert sum("has ended" in line for line in said) == logs.EQUAL_LINES
+        assert sum(line.endswith("allow") for line in said) == 2 * logs.EQUAL_LINES
 
 
 def test_lines_of_many_kinds_take_no_memory_without_bound() -> None:
