@@ -73,7 +73,7 @@ def _findings(call: Call) -> Iterator[Finding]:
     for warning in settings.warnings:
         if NO_METER in warning:
             continue  # a finding of its own
-        yield advice("configuration", warning, "no change is needed if this is intended")
+        yield advice("configuration", warning, "follow it, or ignore it if this is intended")
     yield machine.state_directory(settings)
     yield machine.disk(settings)
     yield from machine.interruptions(settings)

@@ -99,7 +99,10 @@ def test_warnings_and_what_others_can_see(house: Home) -> None:
     said = esquirell("doctor", "--json")
     assert (said.code, said.err) == (0, "")
     found = findings()
-    assert found["configuration"][0] == "advice"
+    mark, message, remedy = found["configuration"]
+    assert mark == "advice"
+    assert message.endswith(f"other users can read it: chmod 600 {house.config.name}")
+    assert str(remedy).startswith("follow it")
     assert found["database"][2] == f"chmod 600 {house.database}"
     assert found["state directory"][2] == f"chmod 700 {house.database.parent}"
 
