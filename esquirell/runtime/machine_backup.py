@@ -5,7 +5,7 @@ import shutil
 import socket
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -20,6 +20,8 @@ from esquirell.settings import Settings, private_files, state_files
 from esquirell.storage import sqlite
 from esquirell.storage.maintenance import archive
 from esquirell.storage.maintenance.copying import copy_database
+from esquirell.storage.reserve import LastResort
+from esquirell.storage.spool import LEFT
 
 _SQLITE = "database.db"
 _POSTGRESQL = "database.dump"
@@ -41,9 +43,11 @@ class MachineBackup:
         archive.refuse_existing(target)
         facts = {"created_at": iso(datetime.now(UTC)), "esquirell": VERSION, **self._where()}
         with archive.folder_beside(target) as folder:
+            # First: what is taken back meanwhile is in the copy of the spool as well.
+            left = _copied_left(self._settings.spool_file, folder)
             spool, left_out = _copied_spool(self._settings.spool_file, folder)
             kept = state_files.present(self._settings.state_dir)
-            files = {self._name: self._copy(folder), **spool, **kept}
+            files = {self._name: self._copy(folder), **left, **spool, **kept}
             archive.write(target, facts, files)
         return {
             "file": str(target),
@@ -111,8 +115,8 @@ class MachineBackup:
         """Restore the files beside the database; return where the old ones are now."""
         state_dir = self._settings.state_dir
         old = state_files.present(state_dir)
-        for part in state_files.SQLITE_PARTS:
-            name = f"{state_files.SPOOL}{part}"
+        parts = [f"{state_files.SPOOL}{part}" for part in state_files.SQLITE_PARTS]
+        for name in (*parts, _left(self._settings.spool_file).name):
             if os.path.lexists(state_dir / name):
                 old[name] = state_dir / name
         aside = _set_aside(old, state_dir) if old else None
@@ -131,6 +135,18 @@ def _set_aside(files: Mapping[str, Path], state_dir: Path) -> Path:
     except OSError as error:
         raise ConfigError(f"{folder} can't be written: {error.strerror}") from error
     return folder
+
+
+def _left(spool: Path) -> Path:
+    return spool.with_suffix(LEFT)
+
+
+def _copied_left(spool: Path, folder: Path) -> dict[str, Path]:
+    """Copy what a process left at its end into a folder, if it is readable; return the copy."""
+    copy = folder / _left(spool).name
+    with suppress(OSError):
+        shutil.copyfile(_left(spool), copy)
+    return {copy.name: copy} if LastResort(copy).read() else {}
 
 
 def _copied_spool(spool: Path, folder: Path) -> tuple[dict[str, Path], list[str]]:

@@ -105,7 +105,7 @@ class Spool(Protocol):
         """Drop the readings up to a number. Raises SpoolError."""
 
     def leave(self, readings: Iterable[Reading]) -> int:
-        """Keep readings at the end of the process, also on a full disk; return how many.
+        """Keep readings at the end of the process, also on a full disk; return how many are lost.
 
         Raises SpoolError.
         """

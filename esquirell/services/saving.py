@@ -124,7 +124,7 @@ class Saver:
         if not held:
             return
         try:
-            lost = len(held) - self._on_disk(partial(self._spool.leave, held))
+            lost = self._on_disk(partial(self._spool.leave, held))
         except SpoolError as error:
             log.debug("nothing is left for the next process: %s", error)
             lost = len(held)

@@ -1,13 +1,16 @@
 """Space reserved on a disk, for readings while other programs have filled the rest."""
 
+import fcntl
 import json
 import logging
 import os
 import struct
 import zlib
-from collections.abc import Sequence
-from contextlib import suppress
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 log = logging.getLogger(__name__)
 
@@ -15,10 +18,10 @@ log = logging.getLogger(__name__)
 RESERVE_BYTES = 1024 * 1024
 # A disk with less room than this is left alone.
 WORTHWHILE_BYTES = 8 * RESERVE_BYTES
-# Compressed, readings of one meter take some dozen bytes each.
-LAST_BYTES = 256 * 1024
-# How many bytes of content follow, and their CRC-32; all zero while there is none.
-_HEADER = struct.Struct(">II")
+# Ten thousand readings, compressed.
+HALF_BYTES = 512 * 1024
+# The number of what a half holds, how many bytes of content follow, and the CRC-32 of both.
+_HEADER = struct.Struct(">III")
 
 
 class Reserve:
@@ -30,12 +33,8 @@ class Reserve:
     def keep(self) -> None:
         """Make the file unless it is there, or the disk has little room; never raises."""
         with suppress(OSError):
-            if self._file.exists() or _room(self._file.parent) < WORTHWHILE_BYTES:
-                return
-            try:
-                self._make()
-            except OSError:
-                self._file.unlink(missing_ok=True)
+            if not self._file.exists() and _room(self._file.parent) >= WORTHWHILE_BYTES:
+                _make(self._file, _allocate)
 
     def release(self) -> bool:
         """Release the space if the disk is full; return whether any was released."""
@@ -48,20 +47,14 @@ class Reserve:
         log.warning("the disk of %s is full: what was kept free there is used", self._file.parent)
         return True
 
-    def _make(self) -> None:
-        """Write the file, so that the disk has to find room for it. Raises OSError."""
-        descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
-            else:
-                file.write(bytes(RESERVE_BYTES))
-
 
 class LastResort:
-    """A file that is written in place, which needs no room: for what a process holds at its end.
+    """A file that is written in place, for what a process holds at its end on a full disk.
 
-    Its blocks are its own since it was made, whatever others have filled the disk with since.
+    It needs no further room, except on a file system that writes every change elsewhere (btrfs,
+    ZFS, F2FS): on a full one of these it may be refused. Each of its two halves holds texts; the
+    half with the higher number counts, and the other one is written, so that a power cut meanwhile
+    costs none of the earlier texts. Processes that use it at the same time take turns (flock(2)).
     """
 
     def __init__(self, file: Path) -> None:
@@ -69,49 +62,110 @@ class LastResort:
 
     def keep(self) -> None:
         """Make the file unless it is there; never raises."""
-        if os.access(self._file, os.F_OK):
-            return
-        try:
-            descriptor = os.open(
-                self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
-            )
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(bytes(LAST_BYTES))
-                file.flush()
-                os.fsync(descriptor)
-        except OSError:
-            with suppress(OSError):
-                self._file.unlink()
+        with suppress(OSError):
+            _make(self._file, _fill)
 
-    def write(self, bodies: Sequence[str]) -> int:
-        """Put texts in place of the present ones, without the oldest if they are too many.
+    def add(self, bodies: Sequence[str]) -> int:
+        """Add texts, without the oldest of all if they are too many; return how many are left out.
 
-        Return how many it took. Raises OSError.
+        Raises OSError.
         """
-        bodies = list(bodies)
-        while len(content := _packed(bodies)) > LAST_BYTES - _HEADER.size:
-            bodies = bodies[len(bodies) // 2 + 1 :]
-        header = _HEADER.pack(len(content), zlib.crc32(content)) if bodies else bytes(_HEADER.size)
-        with self._file.open("r+b", buffering=0) as file:
-            file.write(header + content)
-            os.fsync(file.fileno())
-        return len(bodies)
+        with self._locked() as file:
+            number, present = _newest(file)
+            left_out, content = _fitting([*present, *bodies])
+            _write(file, number + 1, content)
+        return left_out
+
+    @contextmanager
+    def taken(self) -> Iterator[list[str]]:
+        """Yield its texts, which it holds no longer at the end; after an error it still does.
+
+        Raises OSError.
+        """
+        with self._locked() as file:
+            number, bodies = _newest(file)
+            yield bodies
+            if bodies:
+                _write(file, number + 1, _packed(()))
 
     def read(self) -> list[str]:
-        """Return its texts; none if there is no file, or it was written by half."""
+        """Return its texts; none if there is no file, or it is damaged."""
         try:
             with self._file.open("rb") as file:
-                size, checksum = _HEADER.unpack(file.read(_HEADER.size))
-                content = file.read(size)
-            if not size or zlib.crc32(content) != checksum:
-                return []
-            return [str(body) for body in json.loads(zlib.decompress(content))]
-        except (OSError, ValueError, struct.error, zlib.error):
+                fcntl.flock(file, fcntl.LOCK_SH)
+                return _newest(file)[1]
+        except OSError:
             return []
+
+    @contextmanager
+    def _locked(self) -> Iterator[BinaryIO]:
+        with self._file.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+
+
+def _write(file: BinaryIO, number: int, content: bytes) -> None:
+    file.seek(number % 2 * HALF_BYTES)
+    file.write(_HEADER.pack(number, len(content), zlib.crc32(content, number)) + content)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _newest(file: BinaryIO) -> tuple[int, list[str]]:
+    """Return the number and the texts of the half that counts; zero and none if none does."""
+    return max(_half(file, 0), _half(file, 1))
+
+
+def _half(file: BinaryIO, which: int) -> tuple[int, list[str]]:
+    file.seek(which * HALF_BYTES)
+    try:
+        number, size, checksum = _HEADER.unpack(file.read(_HEADER.size))
+        content = file.read(min(size, HALF_BYTES))
+        if zlib.crc32(content, number) != checksum:
+            return 0, []
+        return number, [str(body) for body in json.loads(zlib.decompress(content))]
+    except (ValueError, struct.error, zlib.error):
+        return 0, []
+
+
+def _fitting(bodies: Sequence[str]) -> tuple[int, bytes]:
+    """Return how many of the oldest texts a half has no room for, and the others packed."""
+
+    def fits(left_out: int) -> bool:
+        return len(_packed(bodies[left_out:])) <= HALF_BYTES - _HEADER.size
+
+    left_out = 0 if fits(0) else bisect_left(range(len(bodies)), x=True, key=fits)
+    return left_out, _packed(bodies[left_out:])
 
 
 def _packed(bodies: Sequence[str]) -> bytes:
     return zlib.compress(json.dumps(bodies).encode())
+
+
+def _make(path: Path, occupy: Callable[[BinaryIO], None]) -> None:
+    """Make a file that occupies space; leave nothing if the disk has too little.
+
+    Raises OSError, as when it is there already: another process may be making it.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            occupy(file)
+    except OSError:
+        path.unlink()
+
+
+def _allocate(file: BinaryIO) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+    else:
+        file.write(bytes(RESERVE_BYTES))
+
+
+def _fill(file: BinaryIO) -> None:
+    file.write(bytes(2 * HALF_BYTES))
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _room(folder: Path) -> int:

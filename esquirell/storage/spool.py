@@ -4,8 +4,9 @@ import json
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from esquirell.storage.reserve import LastResort, Reserve
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 5.0
+# The ending of the file, beside the spool, of what processes left at their end.
+LEFT = ".last"
 
 # An empty spool releases its space.
+_SHRINKS = "PRAGMA auto_vacuum"
 _SET_UP = """
-PRAGMA auto_vacuum = FULL;
 PRAGMA synchronous = FULL;
 CREATE TABLE IF NOT EXISTS waiting (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS undated (
@@ -55,7 +58,7 @@ class Spool:
     def __init__(self, file: Path, is_ours: Callable[[], bool] = lambda: True) -> None:
         self._file = file
         self._reserve = Reserve(file.with_suffix(".reserve"))
-        self._last = LastResort(file.with_suffix(".last"))
+        self._last = LastResort(file.with_suffix(LEFT))
         self._is_ours = is_ours
 
     def reserve(self) -> None:
@@ -66,33 +69,41 @@ class Spool:
 
     def add(self, readings: Iterable[Reading]) -> None:
         """Add readings. Raises SpoolError, as when the disk is full; then none is kept."""
-        rows = [_row(reading) for reading in readings]
+        self._with_reserve(partial(self._add, [_row(reading) for reading in readings]))
+
+    def _with_reserve(self, work: Callable[[], None]) -> None:
+        """Change the file, on a full disk in the space that was kept free. Raises SpoolError."""
         try:
-            self._add(rows)
+            work()
         except SpoolError:
             if not self._is_ours() or not self._reserve.release():
                 raise
-            self._add(rows)
+            work()
 
     def leave(self, readings: Iterable[Reading]) -> int:
         """Keep readings where even a full disk takes them, as their process ends.
 
-        Return how many; the oldest are left out if they are too many. They wait with the others
-        once the disk takes them. Raises SpoolError.
+        They wait with the others once the disk takes them. Return how many are lost: the oldest,
+        if those that were left before are too many with them. Raises SpoolError.
         """
         rows = [json.dumps(_row(reading)) for reading in readings]
         try:
-            return min(self._last.write([*self._last.read(), *rows]), len(rows))
+            return self._last.add(rows)
         except OSError as error:
             raise SpoolError(f"{self._file} takes nothing more: {error.strerror}") from error
 
-    def _take_back(self) -> None:
-        """Add what a process left at its end. Raises SpoolError."""
-        if not (left := self._last.read()):
-            return
-        self._add([tuple(json.loads(row)) for row in left])
-        with suppress(OSError):
-            self._last.write(())
+    def _take_back(self) -> SpoolError | None:
+        """Add what a process left at its end; return why the disk does not take it, if so."""
+        try:
+            with self._last.taken() as left:
+                if left:
+                    rows = [tuple(json.loads(row)) for row in left]
+                    self._with_reserve(partial(self._add, rows))
+        except SpoolError as error:
+            return error
+        except OSError:
+            pass  # nothing was left, or it is added once more: that is harmless
+        return None
 
     def _add(self, rows: Sequence[tuple[Any, ...]]) -> None:
         with self.connect() as connection, connection:
@@ -113,21 +124,28 @@ class Spool:
     def oldest(self, limit: int, after: int = 0) -> tuple[Sequence[Reading], int]:
         """Return the oldest readings with a number above `after`, and the number of the last one.
 
-        Raises SpoolError.
+        Raises SpoolError, also when none is left but what the disk does not take back.
         """
-        self._take_back()
-        if not self._is_there():
-            return [], after
-        query = "SELECT id, body FROM waiting WHERE id > ? ORDER BY id LIMIT ?"
-        values = after, limit
-        rows = self._readable("waiting", query, values, lambda row: to_reading(json.loads(row[1])))
+        refused = self._take_back()
+        rows = self._waiting(limit, after) if self._is_there() else []
+        if refused and not rows:
+            raise refused
         return [reading for _, reading in rows], rows[-1][0] if rows else after
+
+    def _waiting(self, limit: int, after: int) -> list[tuple[int, Reading]]:
+        query = "SELECT id, body FROM waiting WHERE id > ? ORDER BY id LIMIT ?"
+        return self._readable(
+            "waiting", query, (after, limit), lambda row: to_reading(json.loads(row[1]))
+        )
 
     def forget(self, number: int) -> None:
         """Remove the readings up to a number, once they are stored. Raises SpoolError."""
+        self._with_reserve(partial(self._forget, number))
+        self.reserve()
+
+    def _forget(self, number: int) -> None:
         with self.connect() as connection, connection:
             connection.execute("DELETE FROM waiting WHERE id <= ?", (number,))
-        self.reserve()
 
     def set_aside(self, strange: Mapping[int, Exception]) -> None:
         """Move readings that the database never accepts out of the way. Raises SpoolError."""
@@ -236,6 +254,9 @@ class Spool:
         try:
             sqlite.prepare_file(self._file)
             with closing(sqlite3.connect(self._file, timeout=PATIENCE_S)) as connection:
+                # Setting it again would write to the file, which a full disk refuses.
+                if connection.execute(_SHRINKS).fetchone() != (1,):
+                    connection.execute(f"{_SHRINKS} = FULL")
                 connection.executescript(_SET_UP)
                 yield connection
         except ConfigError as error:

@@ -1,7 +1,9 @@
 """A disk that others have filled: what was kept free takes readings a while longer."""
 
+import os
 import secrets
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from support.db_samples import sample
 
 from esquirell.domain.errors import SpoolError
-from esquirell.storage.reserve import LAST_BYTES, RESERVE_BYTES, LastResort, Reserve
+from esquirell.storage.reserve import HALF_BYTES, RESERVE_BYTES, LastResort, Reserve
 from esquirell.storage.spool import Spool
 
 DISK_BYTES = 12 * 1024 * 1024
@@ -93,7 +95,7 @@ def test_a_process_that_ends_on_a_full_disk_leaves_its_readings_to_the_next(disk
     for part in (readings[:500], readings[500:]):
         with pytest.raises(SpoolError):
             spool.add([sample("main", second) for second in range(2000)])
-        assert spool.leave(part) == len(part)
+        assert spool.leave(part) == 0
     following = Spool(disk / "spool.db")
     following.reserve()
     with pytest.raises(SpoolError):
@@ -108,30 +110,107 @@ def test_a_process_that_ends_on_a_full_disk_leaves_its_readings_to_the_next(disk
     assert following.oldest(10) == ([], 0)
 
 
-def test_more_than_the_last_resort_takes_is_the_oldest(tmp_path: Path) -> None:
+def test_what_a_full_disk_does_not_take_back_holds_up_no_older_reading(disk: Path) -> None:
+    spool, reserve = Spool(disk / "spool.db"), disk / "spool.reserve"
+    older = [sample("main", second) for second in range(3)]
+    spool.add(older)
+    spool.reserve()
+    spool.leave([sample("main", 9)])
+    reserve.unlink()
+    filler = fill(disk)
+    assert spool.oldest(10) == (older, 3)
+    # The other one must be asked for again.
+    with pytest.raises(SpoolError):
+        spool.oldest(10, 3)
+    filler.unlink()
+    assert spool.oldest(10, 3)[0] == [sample("main", 9)]
+
+
+def test_what_is_stored_is_forgotten_on_a_full_disk(disk: Path) -> None:
+    spool = Spool(disk / "spool.db")
+    spool.add([sample("main", second) for second in range(3)])
+    spool.reserve()
+    fill(disk)
+    spool.forget(2)
+    assert spool.count() == 1
+
+
+def test_processes_that_end_at_the_same_time_erase_nothing_of_each_other(tmp_path: Path) -> None:
+    file, found = tmp_path / "spool.db", set[str]()
+    Spool(file).reserve()
+
+    def end(meter: str) -> None:
+        for second in range(5):
+            assert Spool(file).leave([sample(meter, second)]) == 0
+
+    def take_back() -> None:
+        readings, number = Spool(file).oldest(1000)
+        found.update(f"{reading.meter} {reading.measured_at}" for reading in readings)
+        Spool(file).forget(number)
+
+    ends = [threading.Thread(target=end, args=(f"meter-{one}",)) for one in range(4)]
+    for thread in ends:
+        thread.start()
+    while any(thread.is_alive() for thread in ends):
+        take_back()
+    take_back()
+    assert len(found) == 20
+    assert Spool(file).count() == 0
+
+
+def test_only_as_many_of_the_oldest_are_lost_as_there_is_no_room_for(tmp_path: Path) -> None:
     last = LastResort(tmp_path / "spool.last")
     last.keep()
-    texts = [secrets.token_hex(200) for _ in range(2000)]
-    kept = last.write(texts)
-    assert 0 < kept < 2000
-    assert last.read() == texts[-kept:]
-    assert (tmp_path / "spool.last").stat().st_size == LAST_BYTES
-    assert last.write([]) == 0
+    texts = [secrets.token_hex(500) for _ in range(1500)]
+    assert last.add(texts[:500]) == 0
+    lost = last.add(texts[500:])
+    assert last.read() == texts[lost:]
+    assert (tmp_path / "spool.last").stat().st_size == 2 * HALF_BYTES
+    # Random digits take about half a byte each.
+    assert (1500 - lost) * 500 > 0.8 * HALF_BYTES
+    # Another one costs as much as it takes.
+    assert last.add(["x"]) <= 1
+
+
+def test_what_was_taken_is_gone_unless_it_could_not_be_used(tmp_path: Path) -> None:
+    last = LastResort(tmp_path / "spool.last")
+    last.keep()
+    last.add(["a reading"])
+    with pytest.raises(SpoolError), last.taken() as texts:
+        raise SpoolError(texts[0])
+    with last.taken() as texts:
+        assert texts == ["a reading"]
     assert last.read() == []
 
 
-def test_a_last_resort_that_was_written_by_half_is_empty(tmp_path: Path) -> None:
+def test_a_file_that_another_process_makes_is_left_alone(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Both looked before either began.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+    for name, kind in (("spool.reserve", Reserve), ("spool.last", LastResort)):
+        (disk / name).write_text("half")
+        kind(disk / name).keep()
+        assert (disk / name).read_text() == "half"
+
+
+def test_a_power_cut_during_a_write_costs_nothing_that_was_written_before(tmp_path: Path) -> None:
     file = tmp_path / "spool.last"
     last = LastResort(file)
     with pytest.raises(FileNotFoundError):
-        last.write(["a reading"])
+        last.add(["a reading"])
     last.keep()
     assert last.read() == []
-    last.write(["a reading"])
-    assert last.read() == ["a reading"]
-    content = bytearray(file.read_bytes())
-    content[12] ^= 1
-    file.write_bytes(content)
-    assert last.read() == []
+    for number in (1, 2, 3):
+        before = file.read_bytes()
+        last.add([f"reading {number}"])
+        whole = file.read_bytes()
+        changed = [at for at, byte in enumerate(whole) if byte != before[at]]
+        for at in (changed[0], changed[-1]):
+            file.write_bytes(whole[:at] + before[at : at + 1] + whole[at + 1 :])
+            assert last.read() == [f"reading {earlier}" for earlier in range(1, number)]
+        file.write_bytes(whole)
+    assert last.read() == ["reading 1", "reading 2", "reading 3"]
     file.write_bytes(b"short")
     assert last.read() == []
