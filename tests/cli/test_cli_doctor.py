@@ -18,6 +18,7 @@ from esquirell.broker import diagnosis
 from esquirell.broker.connection import Address, connect
 from esquirell.broker.presence import Presence
 from esquirell.cli.checks import machine, servers
+from esquirell.daemon.lock import RunLock
 from esquirell.domain.process import Process
 from esquirell.domain.reading import Ledger
 from esquirell.runtime import page_address
@@ -90,6 +91,19 @@ def test_unreachable_servers_are_reported_with_a_remedy(home: Home) -> None:
     _, message, remedy = found["meter main: reading"]
     assert message == "main (127.0.0.1:1) can't be reached (Connection refused)"
     assert str(remedy).startswith("check that it has power and Wi-Fi")
+
+
+def test_without_redis_a_service_is_alive_and_its_work_unknown(home: Home) -> None:
+    home.configure(meter())
+    home.store()
+    lock = RunLock(home.database.with_name("esquirell.db.lock"))
+    lock.take()
+    try:
+        found = findings()["service"]
+    finally:
+        lock.release()
+    message = "esquirell run is alive; what it does is unknown without Redis"
+    assert found == ("advice", message, "correct Redis first")
 
 
 def test_warnings_and_what_others_can_see(house: Home) -> None:

@@ -97,7 +97,8 @@ def _unreported(runtime: Runtime, processes: Sequence[Process] | None) -> Findin
     if not service.runs_here(runtime):
         return advice("service", "nothing runs", f"start it: esquirell run{_other(runtime)}")
     if processes is None:
-        return advice("service", "esquirell run is there", "Redis does not say how it is doing")
+        message = "esquirell run is alive; what it does is unknown without Redis"
+        return advice("service", message, "correct Redis first")
     if silent := silence(processes):
         message, _, remedy = silent.partition("; ")
         return fault("service", message, remedy)
