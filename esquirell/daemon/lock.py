@@ -38,9 +38,8 @@ class AlreadyRunningError(EsquirellError):
 class RunLock:
     """An exclusive lock on a file; the kernel frees it when the process is gone.
 
-    `what` is what it stands for, as in "another service uses this database". In the file stands
-    whether the holder has begun to work, for those who can't learn it elsewhere. Threads may use it
-    at the same time.
+    `what` is what it stands for, as in "another service uses this database". The file says whether
+    the holder has begun to work. Threads may use it at the same time.
     """
 
     def __init__(self, path: Path, what: str = "this database") -> None:

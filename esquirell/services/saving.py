@@ -279,7 +279,7 @@ class Saver:
         return stored, refused
 
     def _set_aside(self, refused: Mapping[int, UnstorableError]) -> None:
-        """Move readings of the spool out of the way that the database takes never.
+        """Move readings of the spool out of the way that the database never takes.
 
         Raises SpoolError; then they stay.
         """
