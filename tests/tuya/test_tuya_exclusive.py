@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 import support
@@ -33,6 +34,7 @@ from support.waiting import LIMIT_S, eventually
 import esquirell
 from esquirell.domain.errors import MeterError, MeterUnreachableError
 from esquirell.domain.meter import Meter, ProtocolVersion
+from esquirell.domain.raw_datapoints import Question
 from esquirell.tuya.lan.access import DeviceLock
 
 PATIENT = replace(QUICK, connect_s=300, answer_s=300, lock_wait_s=300, total_s=600)
@@ -205,14 +207,18 @@ def connecting(port: int) -> int:
 
 
 def break_off(
-    transport: LanReader, meter: Meter, has_begun: Callable[[], bool] | None = None
+    transport: LanReader, meter: Meter, has_begun: Callable[[], bool] = lambda: True
 ) -> None:
     """Close the transport while it reads, and check that the read ends at once."""
-    with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(_failure, transport, meter)
-        eventually(has_begun or reading.running, what="the read has begun")
-        transport.close()
-        failure = reading.result(timeout=LIMIT_S)
+    answers: SimpleQueue[object] = SimpleQueue()
+    transport.ask([Question(meter)], lambda _, answer: answers.put(answer))
+    # Runs after the read has got as far as it can.
+    transport.skip(0.0)
+    eventually(has_begun, what="the read has begun")
+    assert answers.empty()
+    transport.close()
+    failure = answers.get(timeout=LIMIT_S)
+    assert isinstance(failure, MeterUnreachableError)
     assert failure.code == "unreachable"
     assert "is stopping" in str(failure)
 
@@ -233,15 +239,17 @@ def test_closing_breaks_off_connecting(make_transport: MakeTransport) -> None:
 
 
 def test_closing_breaks_off_waiting_for_another_process(make_transport: MakeTransport) -> None:
-    with simulated("3.3") as device:
+    with mock_device("3.3") as device:
         make_transport(keep="kept").dps(a_meter(device.port))
         break_off(make_transport(limits=PATIENT), a_meter(device.port))
+        assert device.server.connections == 1
 
 
 def test_closing_breaks_off_waiting_for_the_gap(make_transport: MakeTransport) -> None:
-    with simulated("3.3") as device:
+    with mock_device("3.3") as device:
         make_transport().dps(a_meter(device.port))
         break_off(make_transport(limits=replace(PATIENT, gap_s=300)), a_meter(device.port))
+        assert device.server.connections == 1
 
 
 def test_closing_ends_every_wait_for_a_device(make_transport: MakeTransport) -> None:
