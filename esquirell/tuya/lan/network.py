@@ -9,7 +9,8 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import RawDatapoints
 from esquirell.domain.record import record
 from esquirell.tuya.device_files import Addresses
-from esquirell.tuya.discovery.finder import Finder, Learn
+from esquirell.tuya.discovery.finder import Finder
+from esquirell.tuya.discovery.follower import Learn
 from esquirell.tuya.lan.loop import Loop
 
 

@@ -1,6 +1,5 @@
 """Reads one device in its protocol, which is detected if necessary."""
 
-import ipaddress
 import logging
 from collections import deque
 from collections.abc import Iterable
@@ -9,14 +8,12 @@ from functools import partial
 from esquirell.domain.errors import MeterError
 from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import Question
-from esquirell.tuya.discovery.finder import MOVED, Finder, Follower, RunInThread
+from esquirell.tuya.discovery.follower import Follower
 from esquirell.tuya.errors import (
     AttemptError,
     being_read,
     explain,
-    has_moved,
     held_by_other,
-    is_displaced,
     no_lock,
     wrong_protocol,
 )
@@ -48,7 +45,6 @@ class Reader:
 
     def __init__(self, exchange: Exchange, network: Network) -> None:
         self._exchange = exchange
-        self._explained = partial(explained, network.finder, exchange.lookups.run)
         self._limits = network.limits
         self._now = network.loop.now
         self._follower = Follower(
@@ -70,7 +66,7 @@ class Reader:
         try:
             yield from self._read(datapoints, question)
         except MeterError as error:
-            raise (yield from self._explained(question, error)) from error
+            raise (yield from self._follower.explained(question, error)) from error
 
     def _take_lock(self, meter: Meter) -> Script[None]:
         """Take the lock that keeps other processes away. Raises MeterUnreachableError."""
@@ -234,30 +230,3 @@ class Reader:
         yield from self._exchange.wait_until(lambda: False, lambda: deadline)
         self._exchange.lock.note_contact()
         return self._exchange.ended
-
-
-def explained(
-    finder: Finder, run_in_thread: RunInThread, question: Question, error: MeterError
-) -> Script[MeterError]:
-    """Return the error that announcements explain a failed read by, or `error` if they do not.
-
-    A router that hands out addresses anew can give a meter's to another device, which refuses the
-    key. Only who asks for one meter waits for that, not a poll.
-    """
-    meter = question.meter
-    if not question.forced or error.code not in MOVED or not _announces_itself(meter.address):
-        return error
-    heard = yield from run_in_thread(partial(finder.hear, meter))
-    if heard is None:
-        return error
-    if heard.device_id != meter.lan_id:
-        return is_displaced(meter)
-    return error if heard.address == meter.address else has_moved(meter, heard.address)
-
-
-def _announces_itself(address: str) -> bool:
-    """Whether a device at this address can be heard: not on this machine, nor by a name."""
-    try:
-        return not ipaddress.IPv4Address(address).is_loopback
-    except ValueError:
-        return False
