@@ -108,6 +108,13 @@ FIXED = {
         Event("boot right"),
         *[Event("read", 900, 0.3)] * 6,
     ],
+    "a boot ten years ahead, and a reading of it that comes late": [
+        Event("read", 1),
+        Event("boot ten years ahead", 1),
+        Event("read", 7300, 10),
+        Event("withhold", 10, 0.01),
+        Event("reset", 7300, 0.01),
+    ],
     "late and twice": [
         READ,
         Event("withhold", 60, 0.3),
