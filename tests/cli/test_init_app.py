@@ -152,7 +152,7 @@ def test_a_device_without_a_key_gets_no_gateway(folder: Path, app: TuyaApp) -> N
 
 @pytest.mark.parametrize(
     ("fault", "sentence"),
-    [("garbled", "in a form that is not known (InvalidTag)"), ("down", "an error of its own")],
+    [("garbled", "in a form that is not known (InvalidTag)"), ("down", "report an internal error")],
 )
 def test_a_list_that_can_t_be_read_is_one_sentence(
     folder: Path, app: TuyaApp, fault: str, sentence: str

@@ -46,7 +46,7 @@ def test_an_exchanged_meter_continues_the_sums_of_its_name(house: House) -> None
     house.meter = meter(device_id="another")
     house.restart()
     house.count([900_000, 900_010])
-    house.meter = meter(device_id="a third")
+    house.meter = meter(device_id="third")
     house.count([0, 10])
     assert house.stored() == [5000.0, 5000.1, 5000.1, 5000.2, 5000.2, 5000.3]
 
