@@ -360,6 +360,7 @@ def test_a_topic_is_cleared_once_the_broker_allows_it(
 ) -> None:
     """As when a meter is removed: otherwise it would stay in Home Assistant."""
     monkeypatch.setattr("esquirell.mqtt.traffic.REFUSED_AGAIN_S", 0.2)
+    monkeypatch.setattr("esquirell.mqtt.traffic.EVENT_NAMED_S", 2.0)
     rules = tmp_path / "acl"
     rules.write_text("topic readwrite #\n")
     broker = Mosquitto(tmp_path, ["allow_anonymous true", f"acl_file {rules}"])
@@ -372,8 +373,14 @@ def test_a_topic_is_cleared_once_the_broker_allows_it(
         observer.saw(lambda seen: seen.topic == "states/main")
         rules.write_text("topic read #\n")
         broker.reload()
+
+        def is_refused() -> bool:
+            connection.publish("events/main", {"n": 1})
+            return connection.problems != []
+
+        eventually(is_refused)
         connection.retain("states/main", None)
-        eventually(lambda: any("states/main" in one for one in connection.problems))
+        eventually(lambda: any("and 1 more" in one for one in connection.problems))
         rules.write_text("topic readwrite #\n")
         broker.reload()
         observer.saw(lambda seen: seen.topic == "states/main" and not seen.payload)
