@@ -7,7 +7,7 @@ from support.mosquitto import Mosquitto
 from support.mqtt_observer import Observer, is_end
 from support.redis_server import RedisProcess
 from support.service import Service, configuration, meter_table, simulated
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 from esquirell.tuya.simulator import SimulatedMeter
 
@@ -83,7 +83,8 @@ def test_a_worker_that_dies_in_the_middle_delays_no_other_meter(start: Start, di
     remote.kill()
     before = service.readings("main")
     eventually(lambda: service.readings("main") >= before + 8, what=lambda: service.log)
-    eventually(lambda: "no worker serves queue yard" in service.log, what=lambda: service.log)
+    # A worker is gone once it was silent for a minute.
+    eventually(lambda: "no worker serves queue yard" in service.log, 2 * LIMIT_S)
 
 
 def test_a_meter_that_two_schedules_want_in_the_same_second_is_read_once_for_both(
