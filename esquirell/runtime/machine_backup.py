@@ -115,8 +115,13 @@ class MachineBackup:
         """Restore the files beside the database; return where the old ones are now."""
         state_dir = self._settings.state_dir
         old = state_files.present(state_dir)
+        left = _left(self._settings.spool_file)
+        if not LastResort(left).read():
+            # The next start makes it anew: an empty one is nothing to keep.
+            with suppress(OSError):
+                left.unlink()
         parts = [f"{state_files.SPOOL}{part}" for part in state_files.SQLITE_PARTS]
-        for name in (*parts, _left(self._settings.spool_file).name):
+        for name in (*parts, left.name):
             if os.path.lexists(state_dir / name):
                 old[name] = state_dir / name
         aside = _set_aside(old, state_dir) if old else None

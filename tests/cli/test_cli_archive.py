@@ -76,6 +76,19 @@ def test_existing_files_are_set_aside(machine: Home, tmp_path: Path) -> None:
     assert (folder / "web-password").exists()
 
 
+def test_a_machine_that_holds_nothing_yet_keeps_nothing_aside(
+    machine: Home, tmp_path: Path
+) -> None:
+    """As the Home Assistant app, which has started before its backup is restored."""
+    file = tmp_path / "all.backup"
+    assert esquirell("backup", str(file)).code == 0
+    machine.database.parent.rename(tmp_path / "lost")
+    machine.database.parent.mkdir()
+    Spool(machine.database.with_name("spool.db")).reserve()
+    assert machine.database.with_name("spool.last").exists()
+    assert esquirell("restore", str(file), "--json").json["replaced"] == []
+
+
 def test_the_content_of_a_backup_is_listed(machine: Home, tmp_path: Path) -> None:
     file = tmp_path / "all.backup"
     said = esquirell("backup", str(file)).out
