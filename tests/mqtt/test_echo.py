@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.mosquitto import Mosquitto
+from support.mosquitto import broker_with
 from support.mqtt_observer import Observer
 from support.mqtt_parts import connected
 from support.waiting import eventually
@@ -31,14 +31,12 @@ def test_one_lost_message_is_no_fault_and_a_fault_is_named_within_half_a_minute(
 def test_a_broker_that_confirms_everything_and_delivers_nothing_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rules = tmp_path / "acl"
-    rules.write_text("topic readwrite #\n")
-    broker = Mosquitto(tmp_path, ["allow_anonymous true", f"acl_file {rules}"])
-    broker.start()
-    with connected(Options("127.0.0.1", broker.port), echo=Echo(TOPIC)) as connection:
+    with (
+        broker_with(tmp_path, "topic readwrite #\n") as (broker, change),
+        connected(Options("127.0.0.1", broker.port), echo=Echo(TOPIC)) as connection,
+    ):
         assert connection.problems == []
-        rules.write_text("topic write #\n")
-        broker.reload()
+        change("topic write #\n")
         monkeypatch.setattr(MISSED_AFTER, 1.0)
         eventually(lambda: connection.problems != [])
         (problem,) = connection.problems
@@ -47,28 +45,21 @@ def test_a_broker_that_confirms_everything_and_delivers_nothing_is_named(
             f"{TOPIC}: commands may not be heard; check its access rights, or restart it"
         )
         monkeypatch.setattr(MISSED_AFTER, MISSED_AFTER_S)
-        rules.write_text("topic readwrite #\n")
-        broker.reload()
+        change("topic readwrite #\n")
         eventually(lambda: connection.problems == [])
-    broker.stop()
 
 
 def test_the_messages_of_other_clients_are_no_echo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rules = tmp_path / "acl"
-    rules.write_text(f"topic write #\ntopic read {TOPIC}\n")
-    broker = Mosquitto(tmp_path, ["allow_anonymous true", f"acl_file {rules}"])
-    broker.start()
     with (
+        broker_with(tmp_path, f"topic write #\ntopic read {TOPIC}\n") as (broker, change),
         Observer(broker.port, TOPIC) as observer,
         connected(Options("127.0.0.1", broker.port), echo=Echo(TOPIC)) as connection,
     ):
         observer.publish(TOPIC, b"another word")
         observer.saw(lambda seen: seen.payload not in (b"", b"another word"))
         assert connection.problems == []
-        rules.write_text("topic write #\n")
-        broker.reload()
+        change("topic write #\n")
         monkeypatch.setattr(MISSED_AFTER, 1.0)
         eventually(lambda: any("does not deliver" in one for one in connection.problems))
-    broker.stop()

@@ -6,8 +6,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from support.ports import free_port
@@ -81,6 +81,24 @@ class Mosquitto:
     @property
     def log(self) -> str:
         return self._log.read_text()
+
+
+@contextmanager
+def broker_with(folder: Path, rules: str) -> Iterator[tuple[Mosquitto, Callable[[str], None]]]:
+    """Run a broker with access rules; yield it, and a function that changes them while it runs."""
+    file = folder / "acl"
+    file.write_text(rules)
+    broker = Mosquitto(folder, ["allow_anonymous true", f"acl_file {file}"])
+
+    def change(others: str) -> None:
+        file.write_text(others)
+        broker.reload()
+
+    broker.start()
+    try:
+        yield broker, change
+    finally:
+        broker.stop()
 
 
 def set_password(file: Path, user: str, password: str) -> None:
