@@ -66,12 +66,14 @@ class MeterSnapshot:
 class House:
     """All meters; `trouble` says what is missing because the database is unreachable.
 
-    `problems` are the reasons why the service does not work.
+    `problems` are the reasons why the service does not work. `curve` is the power of the house
+    over the last hour, as known at the last look.
     """
 
     meters: tuple[MeterSnapshot, ...]
     trouble: str = ""
     problems: Sequence[str] = ()
+    curve: Sequence[float | None] = ()
 
     @property
     def counted(self) -> tuple[MeterSnapshot, ...]:
@@ -136,11 +138,12 @@ class Overview:
         """Return all meters; wait at most this many seconds for the day's energy."""
         meters, problems = self._runtime.meters(), self._problems.known()
         try:
-            return House(self._snapshots(meters, patience_s), problems=problems)
+            house = House(self._snapshots(meters, patience_s), problems=problems)
         except (UnavailableError, ConfigError) as error:
             readings = self._live.readings()
             blind = tuple(self._blind(one, readings) for one in meters)
-            return House(blind, str(error), problems)
+            house = House(blind, str(error), problems)
+        return replace(house, curve=total_curve(one.curve for one in house.counted))
 
     def renewed(self, house: House, names: Collection[str]) -> House:
         """Return the house with the newest readings of these meters, without waiting."""
@@ -255,20 +258,42 @@ def _height(value: float, low: float, high: float) -> float:
     return HEIGHT - 2 - (value - low) / ((high - low) or 1.0) * (HEIGHT - 4)
 
 
+def total_curve(curves: Iterable[Sequence[float | None]]) -> list[float | None]:
+    """Return the sum of curves at each point, of those that are known there."""
+    return [_sum(values) for values in zip(*map(_joined, filter(None, curves)), strict=True)]
+
+
+def _joined(points: Sequence[float | None]) -> list[float | None]:
+    """Return a curve whose gaps are filled as they are drawn; the last value holds for as long."""
+    longest = _longest_gap(points)
+    filled = [*points, *[None] * longest]
+    known = [(number, value) for number, value in enumerate(points) if value is not None]
+    for begin, end in pairwise([*known, *((at + longest, value) for at, value in known[-1:])]):
+        length = end[0] - begin[0]
+        for step in range(1, length) if length <= longest else ():
+            filled[begin[0] + step] = begin[1] + (end[1] - begin[1]) * step / length
+    return filled[: len(points)]
+
+
+def _longest_gap(points: Sequence[float | None]) -> int:
+    """Return how far apart two values may be to be joined: those of a slow meter are."""
+    places = [number for number, value in enumerate(points) if value is not None]
+    return max(LONGEST_GAP, 2 * min((b - a for a, b in pairwise(places)), default=0))
+
+
 def sparkline(points: Sequence[float | None]) -> str:
     """Return the path of a curve in its box; longer gaps stay open.
 
     A curve that has just begun is stretched to the box: on the scale of an hour its minutes
     would be a dot. A single point between two gaps is visible by the line's round ends.
     """
-    places = [number for number, value in enumerate(points) if value is not None]
-    if not places:
+    begin = next((number for number, value in enumerate(points) if value is not None), None)
+    if begin is None:
         return ""
-    points = points[places[0] :]
+    points = points[begin:]
     ends = _ends(points)
     step = WIDTH / max(1, len(points) - 1)
-    # Meters polled every ten minutes get a line, too.
-    longest = max(LONGEST_GAP, 2 * min((b - a for a, b in pairwise(places)), default=0))
+    longest = _longest_gap(points)
     parts, last = [], -1 - longest
     for number, value in enumerate(points):
         if value is not None:

@@ -26,6 +26,8 @@ def of_house(
         # Names of meters contain no colon.
         "total:power": formats.power(house.power),
         "total:note": note_of(house, texts),
+        "total:curve": sparkline(house.curve),
+        "total:zero": zero_line(house.curve),
         **{f"total:{name}": text for name, text in _day(house.today, formats)},
     }
     for area, meters in house.by_area():

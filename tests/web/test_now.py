@@ -16,7 +16,7 @@ from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.web.formats import NARROW_SPACE, Formats
 from esquirell.web.live import Live
 from esquirell.web.narrowed import Narrowed, areas_of
-from esquirell.web.overview import House, MeterSnapshot, sparkline, state_of, zero_line
+from esquirell.web.overview import House, MeterSnapshot, sparkline, state_of, total_curve, zero_line
 from esquirell.web.places import note_of, of_house, of_meter, shape_of
 from esquirell.web.texts import DEFAULT, texts_of
 from esquirell.web.today import Base, Today
@@ -42,6 +42,19 @@ def test_a_curve_of_each_ten_minutes_is_a_line_and_a_point_alone_a_dot() -> None
     assert sparkline(every_ten).count("M") == 1
     assert "h0" not in sparkline(every_ten)
     assert sparkline([1.0, *[None] * 30, 2.0, 3.0]).startswith("M0.0 31.3h0M")
+
+
+def test_the_curve_of_the_house_is_the_sum_of_its_meters_although_they_are_read_now_and_then() -> (
+    None
+):
+    fast, slow = [100.0, 110.0, 120.0, 130.0], [50.0, None, 60.0, None]
+    assert total_curve([fast, slow, []]) == [150.0, 165.0, 180.0, 190.0]
+    # One that was added or fell silent does not hide the others, and nothing is nothing.
+    silent = [None, 7.0, *[None] * 20]
+    assert total_curve([[1.0] * 22, silent]) == [1.0, *[8.0] * 6, *[1.0] * 15]
+    assert total_curve([[4.0, 4.0, *[None] * 20, 5.0]])[2:22] == [None] * 20
+    assert total_curve([[None, None], [None, None]]) == [None, None]
+    assert total_curve([]) == []
 
 
 def test_the_zero_line_is_below_import_and_above_export() -> None:
