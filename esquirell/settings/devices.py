@@ -1,7 +1,8 @@
 """Meters from `devices.json`, the list that tinytuya's wizard writes.
 
-Its `snapshot.json` and `tuya-raw.json` are accepted, too, and some other lists of devices, among
-them the file in which Home Assistant keeps those of Tuya Local and LocalTuya.
+Its `snapshot.json` and `tuya-raw.json` are accepted, too, and some other lists of devices: the file
+in which Home Assistant keeps those of Tuya Local and LocalTuya, the list of tuya-cli, which
+tuya-mqtt and others use, and rustuya-bridge's `rustuya.json`, an object with a device per id.
 """
 
 import ipaddress
@@ -38,7 +39,7 @@ _OTHER_NAMES = {
     "ip": ("host",),
     "version": ("ver", "protocol_version"),
     "name": ("friendly_name",),
-    "parent": ("gateway_id",),
+    "parent": ("gateway_id", "parent_id"),
     "node_id": ("cid",),
     "product_id": ("productKey", "product_key"),
 }
@@ -133,7 +134,7 @@ def _read(
     left_out: list[SkippedDevice] = []
     by_id = {_text(entry, "id"): entry for entry in entries}
     for device in entries:
-        line = by_id.get(_text(device, "parent")) if device.get("sub") else device
+        line = by_id.get(_text(device, "parent")) if _is_behind_gateway(device) else device
         reason = _reason_against(device, line)
         if _text(device, "id") and by_id[_text(device, "id")] is not device:
             reason = "a later entry has the same id"
@@ -205,29 +206,41 @@ def _parsed(content: bytes, name: str) -> list[Entry]:
         if not entries:
             raise ConfigError(f"{name} has no devices of Tuya Local or LocalTuya")
     if isinstance(entries, dict):
-        alone = [entries] if "id" in entries else entries
+        alone = [entries] if "id" in entries else _by_id(entries)
         entries = next((entries[key] for key in _LISTS if key in entries), alone)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ConfigError(f"{name} is not a list of devices: use tinytuya's devices.json")
     return [_renamed(entry) for entry in entries]
 
 
+def _by_id(document: Mapping[str, Any]) -> Mapping[str, Any] | list[Any]:
+    """Return the devices of an object that has them by their ids; anything else as it is."""
+    found = list(document.values())
+    ids = [entry.get("id") if isinstance(entry, dict) else None for entry in found]
+    return found if ids and ids == list(document) else document
+
+
 def _renamed(entry: Entry) -> Entry:
-    """Return an entry with the key names of `devices.json`."""
+    """Return an entry with the key names of `devices.json`; mark one without any description."""
     known = {
         name: next((entry[other] for other in others if entry.get(other)), "")
         for name, others in _OTHER_NAMES.items()
         if not entry.get(name)
     }
-    return {**entry, **{name: value for name, value in known.items() if value}}
+    renamed = {**entry, **{name: value for name, value in known.items() if value}}
+    if renamed.get(ONLY_GATEWAY) or any(renamed.get(key) for key in _DESCRIPTION):
+        return renamed
+    return {**renamed, UNDESCRIBED: True}
+
+
+def _is_behind_gateway(device: Entry) -> bool:
+    return bool(device.get("sub") or (device.get("parent") and not _key(device)))
 
 
 def _reason_against(device: Entry, line: Entry | None) -> str | None:
     """Return why a device is skipped; `line` is the entry of the device on the network."""
     if device.get(UNDESCRIBED):
         return _reason_against_line(device, line)
-    if not any(device.get(key) for key in _DESCRIPTION):
-        return "the list does not describe its product or datapoints"
     if not _measures(device) and not _is_undescribed_plug(device):
         return _why_no_meter(device)
     return _reason_against_line(device, line)

@@ -244,11 +244,24 @@ def test_what_the_wizard_writes_beside_it_is_read_too(
     assert key_of(file, "bf01") == KEY
 
 
-def test_a_list_that_describes_nothing_says_how_to_go_on(folder: ConfigurationFolder) -> None:
-    file = folder.put("devices.json", json.dumps([{"name": "Plug", "id": "bf01", "key": KEY}]))
+def test_devices_that_a_list_does_not_describe_are_to_be_read(folder: ConfigurationFolder) -> None:
+    file = folder.put("devices.conf", json.dumps([{"name": "Plug", "id": "bf01", "key": KEY}]))
     found = read_devices(file)
-    assert found.meters == ()
-    assert found.left_out == (("Plug", "the list does not describe its product or datapoints"),)
+    assert only(found).name == "plug"
+    assert found.undescribed == {"plug"}
+    assert not found.by_hand
+
+
+def test_the_state_of_rustuya_bridge_is_read(folder: ConfigurationFolder) -> None:
+    devices = [
+        {"id": "bf01", "name": "Plug", "key": KEY, "ip": "192.168.1.50", "version": "3.4"},
+        {"id": "bf02", "name": "Attic", "cid": "a4c1380123456789", "parent_id": "bf01"},
+    ]
+    file = folder.put("rustuya.json", json.dumps({device["id"]: device for device in devices}))
+    plug, attic = read_devices(file).meters
+    assert (plug.address, plug.protocol, plug.gateway) == ("192.168.1.50", "3.4", "")
+    assert (attic.device_id, attic.gateway, attic.cid) == ("bf02", "bf01", "a4c1380123456789")
+    assert attic.local_key == plug.local_key
 
 
 def test_the_later_of_two_entries_with_one_id_counts(folder: ConfigurationFolder) -> None:
