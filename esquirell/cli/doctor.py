@@ -13,8 +13,10 @@ from esquirell.cli.checks.finding import Finding, MeterFindings, advice, fault, 
 from esquirell.cli.config import summary
 from esquirell.cli.output import print_json, say
 from esquirell.cli.ownership import may_enter
+from esquirell.domain import counted
 from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
 from esquirell.domain.reading import Ledger, MeterStatus
+from esquirell.domain.statistic import Periods
 from esquirell.settings.files import NoConfigurationError
 
 if TYPE_CHECKING:
@@ -108,7 +110,7 @@ def _around(runtime: "Runtime") -> Iterator[Finding]:
         yield from meter_checks.polled(meters, statuses)
     else:
         yield from meter_checks.read(meters, runtime.settings)
-    yield from meter_checks.plausible(meters, _ledgers(runtime))
+    yield from meter_checks.plausible(meters, _ledgers(runtime), _disagreements(runtime))
 
 
 def _checked(name: str, look: Callable[["Runtime"], Finding], runtime: "Runtime") -> Finding:
@@ -125,6 +127,13 @@ def _statuses(runtime: "Runtime") -> Mapping[str, MeterStatus]:
 def _ledgers(runtime: "Runtime") -> Mapping[str, Ledger]:
     names = [meter.name for meter in runtime.meters()]
     return _stored(runtime, lambda: runtime.storage.readings.ledgers(names))
+
+
+def _disagreements(runtime: "Runtime") -> Mapping[str, str]:
+    storage, names = runtime.storage, [meter.name for meter in runtime.meters()]
+    now = storage.clock()
+    periods = Periods("hour", now - counted.LOOKED_BACK, now, counted.NAMES)
+    return _stored(runtime, lambda: counted.disagreements(storage.periods.query(names, periods)))
 
 
 def _stored(runtime: "Runtime", look: Callable[[], Mapping[str, T]]) -> Mapping[str, T]:

@@ -20,7 +20,7 @@ from esquirell.broker.presence import Presence
 from esquirell.cli.checks import machine, servers
 from esquirell.daemon.lock import RunLock
 from esquirell.domain.process import Process
-from esquirell.domain.reading import Ledger
+from esquirell.domain.reading import Ledger, Reading
 from esquirell.runtime import page_address
 
 
@@ -129,6 +129,18 @@ def test_doubtful_values_are_worth_a_look(house: Home) -> None:
     mark, message, remedy = findings()["meter main: values"]
     assert (mark, message) == ("advice", "active_power is odd")
     assert remedy
+
+
+def test_a_counter_that_stands_still_is_found_by_its_power(house: Home) -> None:
+    began = datetime.now(UTC) - timedelta(hours=4)
+    moments = [began + timedelta(minutes=5 * number) for number in range(40)]
+    values = {"active_power": 1500.0, "energy_import": 12.3}
+    house.store([Reading("main", moment, values, ledger=Ledger(at=moment)) for moment in moments])
+    assert esquirell("db", "rollup").code == 0
+    mark, message, remedy = findings()["meter main: values"]
+    assert mark == "advice"
+    assert "counted 0.00 kWh, where its power says" in message
+    assert remedy == "compare with the meter's display and its profile"
 
 
 def test_a_damaged_database(house: Home) -> None:

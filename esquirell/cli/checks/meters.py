@@ -58,12 +58,15 @@ def polled(meters: Sequence[Meter], statuses: Mapping[str, MeterStatus]) -> Iter
         yield _polled(meter, statuses.get(meter.name, MeterStatus()))
 
 
-def plausible(meters: Sequence[Meter], ledgers: Mapping[str, Ledger]) -> Iterator[Finding]:
-    """Report what was implausible about the last reading of each meter."""
+def plausible(
+    meters: Sequence[Meter], ledgers: Mapping[str, Ledger], disagreements: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Report what was implausible about the last reading and the latest hours of each meter."""
     for meter in meters:
         if meter.name not in ledgers:
             continue
-        check, warnings = f"meter {meter.name}: values", ledgers[meter.name].warnings
+        check, warnings = f"meter {meter.name}: values", [*ledgers[meter.name].warnings]
+        warnings += [disagreements[meter.name]] if meter.name in disagreements else []
         if not warnings:
             yield fine(check, "plausible")
         for warning in warnings:
