@@ -22,7 +22,8 @@ ROLLUP_EVERY_S = 900.0
 # On the quarter of an hour, when the readings of the previous one are stored.
 AFTER_QUARTER_S = 10.0
 # A new installation should not wait for its costs. In the first quarter of an hour each pause is as
-# long as all before: a step for a meter costs as much as storing two of its readings.
+# long as all before: a step for a meter costs as much as storing two of its readings. Without a
+# tariff nothing shows statistics before they are asked for, which brings them up to date.
 FIRST_PAUSE_S = 60.0
 PRUNE_EVERY_S = 86_400.0
 BREATH_S = 0.05
@@ -63,7 +64,8 @@ def by_one(lease: Lease, run_once: Callable[[], float]) -> Callable[[], float]:
 class Housekeeping:
     """Takes one step at a time: statistics of all meters together, all else meter by meter.
 
-    `publish_cost` publishes what a meter has cost, once its statistics are up to date.
+    `publish_cost` publishes what a meter has cost, once its statistics are up to date; `has_tariff`
+    says which meters have costs.
     """
 
     def __init__(
@@ -71,12 +73,14 @@ class Housekeeping:
         statistics: Statistics,
         retention: Retention,
         publish_cost: Callable[[str], None],
+        has_tariff: Callable[[str], bool],
         monotonic: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._statistics = statistics
         self._retention = retention
         self._publish_cost = publish_cost
+        self._has_tariff = has_tariff
         self._monotonic = monotonic
         self._wall_clock = wall_clock
         # The meters whose statistics are behind, and what is to be done once they are not.
@@ -116,7 +120,9 @@ class Housekeeping:
         meters = self._statistics.meters()
         if self._old is None:
             self._old = frozenset(meters)
-        self._behind = [meter for meter in meters if now >= self._rollup_at or self._is_new(meter)]
+        self._behind = [
+            one for one in meters if now >= self._rollup_at or self._waits_for_cost(one)
+        ]
         if now >= self._rollup_at:
             self._rollup_at = now + self._until_quarter_s()
         if now >= self._prune_at:
@@ -126,8 +132,8 @@ class Housekeeping:
         at_first = early_at < self._began_at + ROLLUP_EVERY_S
         self._look_at = min(self._rollup_at, early_at if at_first else math.inf)
 
-    def _is_new(self, meter: str) -> bool:
-        return self._old is not None and meter not in self._old
+    def _waits_for_cost(self, meter: str) -> bool:
+        return self._old is not None and meter not in self._old and self._has_tariff(meter)
 
     def _until_quarter_s(self) -> float:
         since_quarter_s = (self._wall_clock() - AFTER_QUARTER_S) % ROLLUP_EVERY_S

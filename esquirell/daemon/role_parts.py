@@ -144,7 +144,7 @@ def housekeeping(runtime: Runtime) -> ServicePart:
     @contextmanager
     def make() -> Iterator[RunOnce]:
         statistics, retention = runtime.storage.statistics, runtime.upkeep.retention
-        keeper = Housekeeping(statistics, retention, runtime.publish_cost)
+        keeper = Housekeeping(statistics, retention, runtime.publish_cost, runtime.has_tariff)
         lease = runtime.shared.lease("housekeeper", runtime.instance)
         try:
             yield by_one(lease, keeper.run_once)

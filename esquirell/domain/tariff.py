@@ -131,6 +131,11 @@ class Tariff(BaseModel):
         )
 
 
+def tariff_of(meter: str, tariffs: Iterable[Tariff]) -> Tariff | None:
+    """Return the tariff of a meter: the first one that covers it."""
+    return next((one for one in tariffs if one.covers(meter)), None)
+
+
 def _first(several: Iterable[Prices]) -> Prices:
     found = Prices()
     for prices in several:

@@ -89,7 +89,7 @@ class BridgeParts:
             devices.profiles,
             latest(storage.readings.statuses(), self.polling.statuses()),
             self.schedules.active(),
-            storage.costs,
+            self.settings().tariffs,
             devices.described,
         )
         return [known.info(meter) for meter in self.polling.meters()]

@@ -1,6 +1,6 @@
 """What the bridge publishes about the service and its meters."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -11,11 +11,11 @@ from esquirell.domain.profile import Profile
 from esquirell.domain.reading import MeterStatus
 from esquirell.domain.record import record
 from esquirell.domain.schedule import Schedule
+from esquirell.domain.tariff import Tariff, tariff_of
 from esquirell.mqtt.discovery import About, MeterInfo
 from esquirell.profiles import Choices
 from esquirell.runtime.page_address import url_for_others
 from esquirell.services.command_table import schemas
-from esquirell.services.costs import Costs
 from esquirell.services.schedules import pace_of
 from esquirell.settings import Settings, public
 
@@ -55,12 +55,12 @@ class MeterInfoSource:
     profiles: Choices
     statuses: Mapping[str, MeterStatus]
     schedules: Mapping[str, Schedule]
-    costs: Costs
+    tariffs: Sequence[Tariff]
     describe: Callable[[Meter], Device]
 
     def info(self, meter: Meter) -> MeterInfo:
         """Return the facts to announce about a meter."""
-        tariff, device = self.costs.tariff_of(meter.name), _device(self.describe, meter)
+        tariff, device = tariff_of(meter.name, self.tariffs), _device(self.describe, meter)
         return MeterInfo(
             meter,
             _profile(self.profiles, meter),

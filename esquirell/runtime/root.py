@@ -18,6 +18,7 @@ from esquirell.broker.queue import Queues
 from esquirell.broker.sender import TaskSender
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
+from esquirell.domain.tariff import tariff_of
 from esquirell.domain.tasks import registry
 from esquirell.profiles.choices import Change
 from esquirell.runtime.bridging import BridgeParts
@@ -252,7 +253,12 @@ class Runtime:
     def publish_cost(self, meter: str) -> None:
         """Publish the cost of a configured meter. Raises UnavailableError."""
         if any(known.name == meter for known in self.meters()):
-            self.mqtt.publisher.cost(meter, self.storage.costs.of_late(meter))
+            cost = self.storage.costs.of_late(meter) if self.has_tariff(meter) else None
+            self.mqtt.publisher.cost(meter, cost)
+
+    def has_tariff(self, meter: str) -> bool:
+        """Whether a meter has a tariff, and so costs."""
+        return tariff_of(meter, self.settings.tariffs) is not None
 
     def scheduler(self, owner: str) -> Scheduler:
         """Return a scheduler; of several, the one whose owner holds the lease is active."""

@@ -23,7 +23,7 @@ from esquirell.domain.errors import CommandError, ConfigError
 from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import iso
 from esquirell.domain.record import record
-from esquirell.domain.tariff import Tariff
+from esquirell.domain.tariff import Tariff, tariff_of
 
 CostPeriod = Literal["hour", "day", "month", "year"]
 COST_PERIODS: tuple[CostPeriod, ...] = get_args(CostPeriod)
@@ -120,7 +120,7 @@ class Costs:
 
     def tariff_of(self, meter: str) -> Tariff | None:
         """Return the tariff of a meter: the first one that covers it."""
-        return next((one for one in self._contracts().tariffs if one.covers(meter)), None)
+        return tariff_of(meter, self._contracts().tariffs)
 
     @property
     def tariffs(self) -> Sequence[Tariff]:

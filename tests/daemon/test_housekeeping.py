@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -40,10 +40,20 @@ class Clocks:
         return 12 * 3600 + 22 * 60 + self.now
 
 
-def keeper(shop: Workshop, told: list[str], clocks: Clocks | None = None) -> Housekeeping:
+def keeper(
+    shop: Workshop, told: list[str], clocks: Clocks | None = None, *, billed: Sequence[str] = ()
+) -> Housekeeping:
+    """Return the housekeeping of a house in which the `billed` meters have a tariff."""
     retention = Retention(shop.store, Calendar(WARSAW), timedelta(days=1), lambda: shop.now)
     clocks = clocks or Clocks()
-    return Housekeeping(shop.statistics, retention, told.append, clocks.monotonic, clocks.wall)
+    return Housekeeping(
+        shop.statistics,
+        retention,
+        told.append,
+        billed.__contains__,
+        clocks.monotonic,
+        clocks.wall,
+    )
 
 
 def test_statistics_and_retention_are_kept_then_it_rests(shop: Workshop) -> None:
@@ -90,7 +100,7 @@ def test_costs_are_published_within_a_minute_at_first_and_then_every_quarter(
     """A cost sensor of a new house is not unknown for a quarter of an hour."""
     told: list[str] = []
     clocks = Clocks()
-    worker = keeper(shop, told, clocks)
+    worker = keeper(shop, told, clocks, billed=["main"])
     assert worker.run_once() == 60.0
     assert told == []
     shop.put((MIDNIGHT, {"energy_import": 1.0}), (MIDNIGHT + timedelta(minutes=1), {}))
@@ -110,12 +120,15 @@ def test_costs_are_published_within_a_minute_at_first_and_then_every_quarter(
 def test_meters_of_before_are_worked_up_at_the_start_and_then_on_the_quarter(
     shop: Workshop,
 ) -> None:
-    """A restart writes no statistics of old meters every minute; new ones don't have to wait."""
+    """A restart writes no statistics of old meters every minute; costs of new ones don't wait.
+
+    Those of new meters without a tariff are worked up with the others.
+    """
     shop.put((MIDNIGHT, {"energy_import": 1.0}))
     told: list[str] = []
     clocks = Clocks()
-    worker = keeper(shop, told, clocks)
-    at: dict[str, list[float]] = {"main": [], "new": []}
+    worker = keeper(shop, told, clocks, billed=["main", "new"])
+    at: dict[str, list[float]] = {"main": [], "new": [], "free": []}
     while clocks.now < 900:
         pause = worker.run_once()
         for name in told:
@@ -123,10 +136,12 @@ def test_meters_of_before_are_worked_up_at_the_start_and_then_on_the_quarter(
         told.clear()
         clocks.now += pause
         if "new" not in shop.statistics.meters():
-            shop.readings.add([Reading("new", MIDNIGHT, {"energy_import": 1.0})], {})
+            new = [Reading(name, MIDNIGHT, {"energy_import": 1.0}) for name in ("new", "free")]
+            shop.readings.add(new, {})
     # At 12:30 and 12:45 by the clock, and ten seconds.
     assert [round(moment) for moment in at["main"]] == [0, 490]
     assert [round(moment) for moment in at["new"]][:2] == [60, 120]
+    assert [round(moment) for moment in at["free"]] == [490]
     shop.database.close()
 
 
