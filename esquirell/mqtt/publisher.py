@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from esquirell.domain.quantity import is_counter
 from esquirell.domain.reading import MeterStatus, Reading, iso, payload
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.topics import Topics
@@ -24,6 +25,8 @@ DOUBTS_EVERY = timedelta(minutes=10)
 SUCCESSES_S = 9.0
 # One that was reported says nothing that its reading, published with it, does not say as well.
 REPORTED_S = 60.0
+# So long the values of a meter hold at least after it has answered last.
+HELD = timedelta(minutes=1)
 
 
 class MqttPublisher:
@@ -48,6 +51,9 @@ class MqttPublisher:
         self._lock = threading.Lock()
         # The newest reading of an unfinished period, and its keys.
         self._held: dict[str, tuple[float, Reading, tuple[str, ...]]] = {}
+        # What was published last, and which of it holds no longer.
+        self._shown: dict[str, tuple[Reading, tuple[str, ...]]] = {}
+        self._withdrawn: set[str] = set()
         self._costs: set[str] = set()
         self._doubted_at: dict[str, datetime | None] = {}
         self._statuses: dict[str, tuple[object, ...]] = {}
@@ -112,11 +118,29 @@ class MqttPublisher:
         self._publish(reading, keys)
 
     def _publish(self, reading: Reading, keys: tuple[str, ...]) -> None:
+        self._shown[reading.meter] = reading, keys
+        self._withdrawn.discard(reading.meter)
         self._retain(self._state_topic(reading.meter), payload(reading, keys))
 
     def status(self, meter: str, status: MeterStatus, *, reported: bool = False) -> None:
         """Publish the availability of a meter, which may follow from what it reported."""
         self.availability(meter, status, status.state, reported=reported)
+        if status.state == "offline" and status.last_success and not status.undated:
+            self._withdraw(meter, status.last_success, status.keys)
+
+    def _withdraw(self, meter: str, answered_at: datetime, keys: tuple[str, ...]) -> None:
+        """Publish once that the values of an offline meter are unknown by now; counters stay.
+
+        What an earlier process has left on the broker is unknown here, its counters included.
+        """
+        with self._lock:
+            if meter in self._withdrawn or abs(self._clock() - answered_at) < HELD:
+                return
+            self._held.pop(meter, None)
+            last, keys = self._shown.get(meter, (Reading(meter, answered_at, {}), keys))
+            counters = {key: value for key, value in last.values.items() if is_counter(key)}
+            self._publish(Reading(meter, last.measured_at, counters, undated=last.undated), keys)
+            self._withdrawn.add(meter)
 
     def availability(
         self, meter: str, status: MeterStatus, state: str, *, reported: bool = False
@@ -146,6 +170,8 @@ class MqttPublisher:
         """Forget what was published about a removed meter."""
         with self._lock:
             self._held.pop(meter, None)
+            self._shown.pop(meter, None)
+            self._withdrawn.discard(meter)
         for known in (self._statuses, self._published_at, self._doubted_at):
             known.pop(meter, None)
         self._costs.discard(meter)

@@ -88,6 +88,52 @@ def test_the_newest_reading_is_published_at_the_end_of_its_period(broker: Mosqui
         assert came_by(240.5) == [180.2]
 
 
+def test_the_values_of_an_unreachable_meter_become_unknown(broker: Mosquitto) -> None:
+    clock = Clock()
+    answered, keys = MeterStatus(last_success=NOON), ("active_power", "energy_import")
+    silent = MeterStatus(failures=2, reason="unreachable", last_success=NOON, keys=keys)
+    with publishing(broker, clock=clock) as (publisher, observer):
+        publisher.reading(
+            Reading("main", NOON, {"active_power": 900.0, "energy_import": 7.5}), keys
+        )
+        publisher.status("main", answered)
+        assert len(published(publisher, observer, STATE)) == 1
+
+        def told(second: float) -> list[object]:
+            observer.forget()
+            clock.now = NOON + second * SECOND
+            publisher.status("main", silent)
+            return published(publisher, observer, STATE)
+
+        unknown: dict[str, object] = {
+            "measured_at": "2026-11-22T12:00:00.000Z",
+            "active_power": None,
+            "energy_import": 7.5,
+            "diagnostics": {},
+        }
+        assert told(59) == []
+        assert told(61) == [unknown]
+        assert told(120) == []
+        publisher.reading(reading(180, active_power=800.0), keys)
+        publisher.status("main", answered)
+        assert told(300) == [
+            unknown | {"measured_at": "2026-11-22T12:03:00.000Z", "energy_import": None}
+        ]
+
+
+def test_what_an_earlier_process_published_of_an_unreachable_meter(broker: Mosquitto) -> None:
+    silent = MeterStatus(failures=2, last_success=NOON, keys=("active_power",))
+    with publishing(broker, clock=lambda: NOON + 120 * SECOND) as (publisher, observer):
+        publisher.status("never", MeterStatus(failures=9))
+        publisher.status("main", silent)
+        (shape,) = published(publisher, observer, STATE)
+    assert shape == {
+        "measured_at": "2026-11-22T12:00:00.000Z",
+        "active_power": None,
+        "diagnostics": {},
+    }
+
+
 def test_held_back_readings_go_out_at_the_end(broker: Mosquitto) -> None:
     with publishing(broker, {"main": 60, "other": 60}) as (publisher, observer):
         publish_all(publisher, observer, 1, 2)
