@@ -73,7 +73,7 @@ class Workload:
     def _note(self, *, blocked: bool) -> None:
         if blocked and not self.is_blocked:
             log.error(
-                "all %d slots of the worker are occupied by tasks of over %.0f min: nothing else "
+                "all %d slots of the worker are occupied by tasks of over %.0f min: no other task "
                 "runs",
                 self._places(),
                 LONG_S / 60,

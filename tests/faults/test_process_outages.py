@@ -121,20 +121,21 @@ def stuck():
 """
 
 
-def test_a_task_that_never_ends(tmp_path: Path, results: list[Result]) -> None:
-    """A schedule starts it each second: it takes one thread of the worker, not all."""
+def test_tasks_that_never_end(tmp_path: Path, results: list[Result]) -> None:
+    """Schedules start them each second: they take all threads but those for polls."""
 
     def prepared(bench: Bench) -> None:
         (bench.folder / "my_tasks.py").write_text(STUCK)
-        plans = [("fetch", "fetch_and_save_energy_data"), ("stuck", "my_tasks.stuck")]
+        plans = [("fetch", "fetch_and_save_energy_data")]
+        plans += [(f"stuck-{number}", "my_tasks.stuck") for number in range(6)]
         schedules = [{"name": name, "task": task, "every": 1} for name, task in plans]
         bench.environment["ESQUIRELL_SCHEDULES"] = json.dumps(schedules)
 
     environment = {"PYTHONPATH": str(tmp_path), "ESQUIRELL_TASKS__MODULES": '["my_tasks"]'}
     outage = Outage(lambda _: None, lasts_s=40, pause_s=6.0)
     with Bench(tmp_path, environment=environment, prepared=prepared) as bench:
-        results.append(endure(bench, "task of a user that never ends, each second", outage))
-        assert "schedule stuck is skipped" in bench.services["run"].log
+        results.append(endure(bench, "six tasks of a user that never end, each second", outage))
+        assert "schedule stuck-5 is skipped" in bench.services["run"].log
 
 
 def test_an_unread_log_pipe_loses_no_reading(tmp_path: Path, results: list[Result]) -> None:
