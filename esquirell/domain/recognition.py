@@ -179,7 +179,8 @@ def recognise(every: Sequence[Candidate], answer: Mapping[str, Any]) -> Recognis
     if not _is_proved(agreed, replace(best.candidate, shape=shape), answer):
         return Recognised(_profile({}), best, frozenset(votes), frozenset(votes), heard, refused)
     undecided = frozenset(dp for dp, vote in votes.items() if vote.open)
-    # The phases b and c may come in a later answer.
+    # A zero is the same in every layout; the phases b and c may come in a later answer.
+    undecided |= {dp for dp, point in agreed.datapoints.items() if point.keys and not answer[dp]}
     undecided |= best.candidate.folded & agreed.datapoints.keys()
     return Recognised(agreed, best, undecided, frozenset(votes), heard, refused)
 

@@ -66,6 +66,7 @@ class _MeterChoice:
     `answers` were decoded with it; the last `refused` of them contradicted it. It is `outdated`
     once more is known about the product: the next answer decides again. `growth` finds the scale of
     counters if nothing else does. The last `unmet` answers lacked what its profile requires.
+    The `shown` datapoints had a value other than zero when it was chosen.
     """
 
     meter: Meter
@@ -76,11 +77,12 @@ class _MeterChoice:
     outdated: bool = False
     growth: Growth | None = None
     unmet: int = 0
+    shown: frozenset[str] = frozenset()
 
     def may_change_by(self, answer: Mapping[str, Any]) -> bool:
         """Whether an answer may change the choice: a new datapoint, or an open one that changed.
 
-        Open questions are re-examined less and less often.
+        Open questions are re-examined at the first value other than zero, then less and less often.
         """
         if not answer.keys() <= self.sent.keys():
             return True
@@ -89,7 +91,8 @@ class _MeterChoice:
         count = self.answers + 1
         due = count & (count - 1) == 0 if count < _RARELY else count % _RARELY == 0
         asked = answer if self.choice.profile is UNKNOWN else self.choice.open & answer.keys()
-        return due and any(answer[dp] and answer[dp] != self.sent.get(dp) for dp in asked)
+        news = [dp for dp in asked if answer[dp] and (due or dp not in self.shown)]
+        return any(dp not in self.shown or answer[dp] != self.sent.get(dp) for dp in news)
 
     @property
     def is_open(self) -> bool:
@@ -236,6 +239,7 @@ class Choices:
         watched = frozenset(_unscaled(kept.choice))
         if watched != (kept.growth.watched if kept.growth else frozenset()):
             kept = replace(kept, growth=Growth.of(watched))
+        kept = replace(kept, shown=kept.shown | {dp for dp, raw in kept.sent.items() if raw})
         with self._lock:
             self._kept[kept.meter.name] = kept
         choice = kept.choice
@@ -309,16 +313,17 @@ def _over(before: Choice, after: Choice) -> Choice:
         return before
     if before.profile.name != after.profile.name and not (before.guessed and after.guessed):
         return after
+    known = before.profile.datapoints
     settled = {
         name: point
-        for name, point in before.profile.datapoints.items()
+        for name, point in known.items()
         if point.trust not in ("doubtful", "unproven") and point.keys and name not in before.open
     }
     taken = {key for point in settled.values() for key in point.keys}
     more = {
         name: point
         for name, point in after.profile.datapoints.items()
-        if taken.isdisjoint(point.keys)
+        if taken.isdisjoint(point.keys) or (name in known and known[name].keys == point.keys)
     }
     return replace(after, profile=after.profile.with_datapoints({**more, **settled}))
 

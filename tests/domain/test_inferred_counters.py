@@ -34,13 +34,13 @@ def test_a_counter_that_a_year_fills_is_that_of_a_day_or_a_session(code: str, hi
     assert read({"112": point}, {"112": 125}).values == {"energy_import": 12.5}
 
 
-def test_a_total_without_room_is_left_out_until_it_is_zero() -> None:
+def test_a_total_without_room_is_left_out_also_while_it_is_zero() -> None:
     values = {"unit": "W·h", "scale": 2, "max": 999_999}
     point = {"code": "electric_total", "type": "Integer", "values": values}
     found = read({"10": point}, {"10": 125})
     assert (found.values, found.diagnostics) == ({}, {"electric_total": 125})
     assert "maximum of 9.99999 kWh" in found.warnings[0]
-    assert read({"10": point}, {"10": 0}).values == {"energy_import": 0}
+    assert read({"10": point}, {"10": 0}).values == {}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from esquirell.domain.inference.meaning import counter_added_to, frame_suffix, m
 from esquirell.domain.inference.specification import Specified, with_days
 from esquirell.domain.numbers import whole
 from esquirell.domain.profile import INVERTERS, Profile
+from esquirell.domain.quantity import split_key
 
 _MOST_COUNTED = 10**12
 _TEXT = ("string", "enum", "bitmap", "boolean", "bool", "raw", "json", "bitm")
@@ -46,6 +47,7 @@ def infer(described: Sequence[Specified], answer: Mapping[str, Any], category: s
     if category not in INVERTERS:
         neighbours.total_of_phases(points, answer)
         neighbours.choose_total(points, answer)
+    _keep_open(points)
     datapoints = {one.spec.name: one.datapoint() for one in sorted(points, key=_rank)}
     return Profile(
         name="inferred",
@@ -99,6 +101,20 @@ def _number(raw: object) -> int | None:
     """Return a raw value as evidence if it is a plausible count."""
     number = whole(raw)
     return number if number is not None and abs(number) < _MOST_COUNTED else None
+
+
+def _keep_open(points: Sequence[InferredDatapoint]) -> None:
+    """Keep scales open that nothing has shown yet: a zero fits all, and corrections need a load."""
+    idle = {_judged_with(point.key) for point in points if point.key and not point.raw}
+    for point in points:
+        if point.key and point.trust == "sure" and not point.note:
+            point.trust = "likely" if _judged_with(point.key) in idle else "sure"
+
+
+def _judged_with(key: str) -> tuple[str, str]:
+    """Return what a scale is judged by: the load of its phase, or all counters of its kind."""
+    quantity, suffix = split_key(key)
+    return (quantity.key, "") if quantity.key.startswith("energy") else ("load", suffix)
 
 
 def _rank(point: InferredDatapoint) -> tuple[bool, bool]:

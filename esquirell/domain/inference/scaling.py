@@ -77,7 +77,7 @@ def _doubt_counter(point: InferredDatapoint, unit: Unit | None) -> None:
     """Leave out a total that would overflow within months: it is daily, or its unit is wrong."""
     holds = room(point.spec)
     lacks_room = holds is not None and holds < LEAST_ROOM_KWH and point.spec.report != "minux"
-    if lacks_room and point.raw:
+    if lacks_room:
         point.leave_out(f"its maximum of {holds:g} kWh is too small for a total")
     elif unit is not None and unit.size < 1:
         point.doubt("the maker says Wh, where others count kWh")
