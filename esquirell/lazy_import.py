@@ -1,4 +1,4 @@
-"""Import a module only when it is first used, where another module imports it in any case."""
+"""Import a module only when it is first used, or not at all, where another one imports it."""
 
 import sys
 from collections.abc import Iterator
@@ -38,6 +38,20 @@ def lazy_import(name: str) -> Iterator[None]:
         if sys.modules.get(name) is placeholder:
             del sys.modules[name]
             _put_into_package(placeholder)
+
+
+@contextmanager
+def missing(name: str) -> Iterator[None]:
+    """Let `import name` fail inside the block as if it were not installed, unless it is loaded."""
+    if name in sys.modules:
+        yield
+        return
+    # Importing a module that is None fails.
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 def _put_into_package(placeholder: ModuleType) -> None:

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from esquirell.lazy_import import lazy_import
+from esquirell.lazy_import import lazy_import, missing
 
 NAME = "this"
 
@@ -54,6 +54,14 @@ def test_a_missing_module_is_an_error_on_first_use() -> None:
         _ = module.anything
 
 
+def test_a_module_that_is_to_be_missing_can_be_imported_afterwards() -> None:
+    with missing(NAME), pytest.raises(ImportError):
+        import this  # noqa: PLC0415 - this is what is tried
+    import this  # noqa: PLC0415
+
+    assert this.d["A"] == "N"
+
+
 def test_a_module_inside_a_package_is_imported_without_it() -> None:
     """A package may import what lies in the one that is deferred: redis-py does."""
     program = """
@@ -83,16 +91,19 @@ assert xml.sax is sys.modules["xml.sax"]
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
-def test_the_service_loads_neither_proxies_for_mqtt_nor_asyncio_for_sqlite() -> None:
+def test_the_service_loads_nothing_that_it_does_not_use() -> None:
     program = """
 import sys
 import esquirell.cli.run, esquirell.daemon.roles, esquirell.tasks
 rare = {"urllib.request", "click.shell_completion", "sqlalchemy.dialects.sqlite.aiosqlite"}
+rare |= {"cffi", "colorama", "http.client", "tornado"}
 assert rare.isdisjoint(sys.modules), rare & set(sys.modules)
 import paho.mqtt.client
 assert paho.mqtt.client.urllib.request.getproxies() is not None
 from sqlalchemy.dialects.sqlite import aiosqlite
 assert aiosqlite.dialect.is_async
+from billiard.util import get_pdeathsig
+assert get_pdeathsig() == 0
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 

@@ -4,14 +4,7 @@ It imports Tornado wherever that is installed, for decorated coroutines that are
 MiB in every process, even without the page. Import this module before RedBeat.
 """
 
-import sys
+from esquirell.lazy_import import missing
 
-TORNADO = "tornado"
-
-if TORNADO not in sys.modules:
-    # Importing a module that is None fails as if it were not installed.
-    sys.modules[TORNADO] = None  # type: ignore[assignment]
-    try:
-        import tenacity  # noqa: F401 - for what it does
-    finally:
-        del sys.modules[TORNADO]
+with missing("tornado"):
+    import tenacity  # noqa: F401 - for what it does

@@ -3,11 +3,14 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from esquirell.domain.errors import ConfigError
-from esquirell.homeassistant.supervisor import MqttService, mqtt_service
 from esquirell.settings import private_files
 from esquirell.settings.home_assistant_app import BROKER_FILE, TOKEN, state_dir_of
+
+if TYPE_CHECKING:
+    from esquirell.homeassistant.supervisor import MqttService
 
 
 def learn_broker(environ: Mapping[str, str]) -> None:
@@ -18,17 +21,19 @@ def learn_broker(environ: Mapping[str, str]) -> None:
     """
     folder = state_dir_of(environ)
     if folder is not None:
+        from esquirell.homeassistant.supervisor import mqtt_service  # noqa: PLC0415 - apps alone
+
         _keep(folder / BROKER_FILE, mqtt_service(environ[TOKEN]))
 
 
-def _keep(file: Path, found: MqttService | None) -> None:
+def _keep(file: Path, found: "MqttService | None") -> None:
     try:
         _write(file, found)
     except OSError as error:
         raise ConfigError(f"{file} can't be written: {error.strerror}") from error
 
 
-def _write(file: Path, found: MqttService | None) -> None:
+def _write(file: Path, found: "MqttService | None") -> None:
     if found is None:
         file.unlink(missing_ok=True)
         return

@@ -1,12 +1,12 @@
-"""The parts of tinytuya that we use, imported without what only its cloud client needs.
+"""The parts of tinytuya that we use, imported without what only its cloud client and Windows need.
 
-`cloud.api` replaces that client; requests and its dependencies would take 4 MiB.
+`cloud.api` replaces that client; requests and its dependencies would take 4 MiB, colorama 0.2.
 tinytuya's sockets, retries and Monitor are not used: it serves as the codec.
 """
 
-from esquirell.lazy_import import lazy_import
+from esquirell.lazy_import import lazy_import, missing
 
-with lazy_import("requests"):
+with lazy_import("requests"), missing("colorama"):
     import tinytuya
     from tinytuya.core import (
         CONTROL_NEW,
