@@ -234,6 +234,7 @@ class Runtime:
             self.polling.waiting,
             self.mqtt.connection.report if self.mqtt.bridges else dict,
             self.self_report.process,
+            self.polling.statuses,
         )
         configured = Configured(self.meters, self.schedules.active)
         return Health(configured, readings, shared.presence, queues, here, now)

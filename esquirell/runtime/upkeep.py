@@ -23,7 +23,12 @@ from esquirell.storage.maintenance import care, moving, restoring
 from esquirell.storage.maintenance.care import Backups
 from esquirell.storage.maintenance.claim import Claim
 from esquirell.storage.maintenance.repair import DatabaseRepair
-from esquirell.storage.maintenance.revision import HEAD, ensure_current, read_revision
+from esquirell.storage.maintenance.revision import (
+    HEAD,
+    ensure_current,
+    put_back_tables,
+    read_revision,
+)
 
 
 class Upkeep:
@@ -43,13 +48,14 @@ class Upkeep:
     def upgrade(self, *, afresh: bool = False) -> None:
         """Upgrade the tables to this version; create a database where there never was one.
 
-        A missing one, as when its disk is missing, is an error unless `afresh`. Raises ConfigError
-        or UnavailableError.
+        Tables that were dropped are created, empty. A missing database, as when its disk is
+        missing, is an error unless `afresh`. Raises ConfigError or UnavailableError.
         """
         loss = None if afresh else self.loss()
         if loss is not None:
             raise ConfigError(loss)
         ensure_current(self.database)
+        put_back_tables(self.database)
 
     def loss(self) -> str | None:
         """Return that the database is missing though there was one; None if that is not so."""

@@ -14,6 +14,7 @@ from esquirell.domain.record import record
 from esquirell.domain.schedule import Schedule
 from esquirell.services.ports import Presence, Queues, ReadingStore
 from esquirell.services.schedules import pace_of
+from esquirell.services.statuses import latest
 
 ROLES = ("worker", "beat", "bridge")
 # A report is one message: brokers accept 20 KiB, some less. Up to this many meters are all in it;
@@ -29,12 +30,14 @@ MOST_OF_ONE = 2
 class LocalFacts:
     """What only the reporting process knows: waiting readings, its connection, itself.
 
-    `mqtt` returns nothing where the connection is not the bridge's.
+    `mqtt` returns nothing where the connection is not the bridge's. `statuses` are those of the
+    meters that it polls, which may not be stored yet.
     """
 
     waiting: Callable[[], int] = lambda: 0
     mqtt: Callable[[], Mapping[str, Any]] = dict
     process: Callable[[], Process] = lambda: Process("", (), "")
+    statuses: Callable[[], Mapping[str, MeterStatus]] = dict
 
 
 @record
@@ -96,15 +99,16 @@ class Health:
             "redis": redis,
             "database": database,
             **({"mqtt": mqtt} if mqtt else {}),
-            **self._meters_in(statuses, most_meters),
+            **self._meters_in(latest(statuses, self._here.statuses()), most_meters),
         }
 
     def meters(self) -> list[dict[str, Any]]:
         """List the meters with their configuration and status; never raises."""
         try:
-            statuses, schedules = self._store.statuses(), self._schedules()
+            stored, schedules = self._store.statuses(), self._schedules()
         except EsquirellError:
-            statuses, schedules = {}, {}
+            stored, schedules = {}, {}
+        statuses = latest(stored, self._here.statuses())
         return described(self._meters(), statuses, schedules, self._clock())
 
     def unserved(self) -> list[str]:

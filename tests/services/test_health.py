@@ -11,7 +11,7 @@ from support.fakes import Clock, ReadingStore, meter
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.process import Process, process_of
-from esquirell.domain.reading import MeterStatus
+from esquirell.domain.reading import MeterStatus, iso
 from esquirell.domain.schedule import Schedule
 from esquirell.runtime.self_report import INTERVALS, MOST_LATE_S, Punctuality
 from esquirell.services.health import (
@@ -106,6 +106,16 @@ def test_of_the_process_that_reports_the_present_counts() -> None:
         ("raspi", 3),
         ("garage", 0),
     ]
+
+
+def test_a_meter_that_answers_is_online_while_the_database_is_not_readable() -> None:
+    store = ReadingStore()
+    here = LocalFacts(statuses=lambda: {"m000": MeterStatus(0, None, START)})
+    health = health_of(Presence(), store, meters=1, here=here)
+    store.away = True
+    (listed,) = health.meters()
+    assert (listed["state"], listed["last_success"]) == ("online", iso(START))
+    assert health.report()["meters"]["m000"]["last_success"] == iso(START)
 
 
 def test_meters_that_fail_are_no_fault_of_the_service_and_the_report_stays_small() -> None:

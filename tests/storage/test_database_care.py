@@ -12,8 +12,9 @@ from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.care import backup, check
 from esquirell.storage.maintenance.restoring import restore
-from esquirell.storage.maintenance.revision import HEAD
+from esquirell.storage.maintenance.revision import HEAD, put_back_tables
 from esquirell.storage.readings import Readings
+from esquirell.storage.statistics import views
 
 
 def names(directory: Path) -> list[str]:
@@ -40,6 +41,21 @@ def test_a_database_without_tables_is_a_problem(empty_url: str) -> None:
     (problem,) = check(database)
     assert "run esquirell db upgrade" in problem
     database.close()
+
+
+def test_a_dropped_table_is_named_and_put_back_with_the_views_on_it(database: Database) -> None:
+    store(database, 5)
+    cascade = "" if database.file else " CASCADE"
+    with database.write() as connection:
+        views.drop(connection)
+        connection.exec_driver_sql(f"DROP TABLE reading{cascade}")
+    (problem,) = check(database)
+    assert "lacks reading: run esquirell db upgrade" in problem
+    put_back_tables(database)
+    assert check(database) == []
+    store(database, 3)
+    with database.read() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM v_readings").scalar() == 3
 
 
 def test_a_newer_database_is_a_problem(database: Database) -> None:

@@ -14,7 +14,7 @@ from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableErro
 from esquirell.storage import sqlite
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.copying import copy_database
-from esquirell.storage.maintenance.revision import HEAD, read_revision
+from esquirell.storage.maintenance.revision import HEAD, missing_tables, read_revision
 from esquirell.storage.tables import (
     corrected,
     correction,
@@ -83,6 +83,11 @@ def _problems(connection: Connection, database: Database, *, quick: bool) -> Ite
     found = read_revision(connection, place)
     if found != HEAD:
         yield f"The tables of {place} are at {found}, not at {HEAD}: run esquirell db upgrade."
+    elif missing := missing_tables(connection):
+        yield (
+            f"The database {place} lacks {', '.join(missing)}: run esquirell db upgrade, which "
+            "creates what is missing, empty, or restore a backup."
+        )
     if database.file is not None:
         yield from damages(connection, place, "quick_check" if quick else "integrity_check")
         if not quick:

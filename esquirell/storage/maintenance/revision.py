@@ -78,6 +78,25 @@ def ensure_current(database: Database, *, limit_s: float = UPGRADE_LIMIT_S) -> N
     log.info("the database %s is up to date%s", database.describe(), kept)
 
 
+def missing_tables(connection: Connection) -> list[str]:
+    """Return the tables that a database at HEAD lacks, by name."""
+    return sorted(metadata.tables.keys() - set(inspect(connection).get_table_names()))
+
+
+def put_back_tables(database: Database) -> None:
+    """Create tables that were dropped, empty. Raises UnavailableError."""
+    with database.write() as connection:
+        if missing := missing_tables(connection):
+            views.drop(connection)
+            metadata.create_all(connection)
+            views.make(connection)
+            log.warning(
+                "these tables were missing in the database %s, and are empty now: %s",
+                database.describe(),
+                ", ".join(missing),
+            )
+
+
 def _newer(place: str, revision: str) -> str:
     """Return the advice for a database with tables newer than this version."""
     copy = copy_before(Path(place), HEAD)
