@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import click
 
 from esquirell.cli.invocation import as_typed
+from esquirell.domain.visible import visible
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -64,7 +65,7 @@ def print_lines(rows: Iterable[Row]) -> None:
     """Print one line per row, its cells separated by tabs, for programs to parse."""
     for row in rows:
         # A tab or a line break within a cell would look like the next one.
-        click.echo("\t".join(" ".join(cell.split()) for cell in row))
+        click.echo("\t".join(visible(" ".join(cell.split())) for cell in row))
 
 
 def say(sentence: str, *, err: bool = False) -> None:
@@ -73,7 +74,7 @@ def say(sentence: str, *, err: bool = False) -> None:
     Commands in it are shown as they can be typed.
     """
     stream = sys.stderr if err else sys.stdout
-    sentence = as_typed(sentence)
+    sentence = visible(as_typed(sentence))
     click.echo(wrapped(sentence) if stream.isatty() else sentence, err=err)
 
 
@@ -109,7 +110,7 @@ def _wrapped(line: str, width: int) -> str:
 def _draw(headings: Row, lines: Sequence[Row], right: Container[str]) -> None:
     shown = [number for number in range(len(headings)) if any(line[number] for line in lines)]
     titles = [headings[number].replace("_", " ") for number in shown]
-    cells = [[line[number] for number in shown] for line in lines]
+    cells = [[visible(line[number]) for number in shown] for line in lines]
     flush = [headings[number] in right for number in shown]
     widths = _widths([titles, *cells])
     if widths is not None:

@@ -14,6 +14,7 @@ from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 
 from esquirell.domain.reading import iso
+from esquirell.domain.visible import visible
 
 Format = Literal["auto", "human", "json"]
 
@@ -35,7 +36,22 @@ SECRETIVE = "tinytuya"
 ECHOING = ("psycopg", "redis.lock")
 
 
-class JournalFormatter(logging.Formatter):
+class PlainFormatter(logging.Formatter):
+    """Shows what others sent, as it stands in messages and errors, as text of one record.
+
+    It can neither act in the terminal of a reader nor begin a line that looks like another record.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
+        """Indent all lines but the first."""
+        return "\n  ".join(super().formatMessage(record).splitlines())
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return message and traceback."""
+        return visible(super().format(record))
+
+
+class JournalFormatter(PlainFormatter):
     """One line with its priority; the journal keeps time and process itself."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -44,7 +60,7 @@ class JournalFormatter(logging.Formatter):
         return "\n".join(priority + line for line in super().format(record).splitlines())
 
 
-class TerminalFormatter(logging.Formatter):
+class TerminalFormatter(PlainFormatter):
     """One line with the time, for people; `spelled` rewrites commands as they can be typed."""
 
     def __init__(self, spelled: Callable[[str], str]) -> None:

@@ -14,7 +14,9 @@ from rich.text import Text
 
 from esquirell.demo.state import DemoState, Facts, Planned, clock
 from esquirell.demo.watch import TimedMessage
+from esquirell.domain.numbers import finite
 from esquirell.domain.quantity import PHASES, QUANTITIES, split_key
+from esquirell.domain.visible import visible
 
 # With many meters, this many lines are left for messages.
 LEAST_MESSAGES = 3
@@ -102,7 +104,8 @@ def messages(last: Sequence[TimedMessage], count: int) -> Iterable[Text]:
     shown = last[-count:] if count > 0 else ()
     for heard in shown:
         line = Text(f"{heard.at:%H:%M:%S} ", no_wrap=True, overflow="ellipsis")
-        yield line.append(heard.topic, "cyan").append(f" {heard.payload}", "dim")
+        payload = visible(" ".join(heard.payload.split()))
+        yield line.append(visible(heard.topic), "cyan").append(f" {payload}", "dim")
     yield from [Text()] * (count - len(shown))
 
 
@@ -166,8 +169,8 @@ def _words(meter: str, state: Mapping[str, Any]) -> str:
 
 def figure(state: State, key: str) -> str:
     """Return a value without its unit; a dash for what the meter did not send."""
-    value = state.get(key)
-    if not isinstance(value, int | float):
+    value = finite(state.get(key))
+    if value is None:
         return ABSENT
     return f"{value:.{split_key(key)[0].precision}f}"
 

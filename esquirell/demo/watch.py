@@ -1,6 +1,5 @@
 """Watching from outside: what any MQTT client could see."""
 
-import json
 import threading
 import time
 import uuid
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from esquirell.demo.plan import DemoError
+from esquirell.domain.payload import read_foreign
 from esquirell.domain.record import record
 from esquirell.runtime.unconfigured import Connection, Message, Topics
 
@@ -113,10 +113,5 @@ class Watch:
 
 def _state(text: str) -> dict[str, Any] | None:
     """Parse a state; anybody may publish anything there."""
-    try:
-        state = json.loads(text)
-    except ValueError:
-        return None
-    if isinstance(state, dict) and isinstance(state.get("measured_at"), str):
-        return state
-    return None
+    state = read_foreign(text)
+    return state if isinstance(state.get("measured_at"), str) else None

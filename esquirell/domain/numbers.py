@@ -1,5 +1,6 @@
 """Whole numbers: as devices and libraries send them, and as people write them."""
 
+import math
 import re
 from typing import Annotated
 
@@ -25,6 +26,17 @@ def whole(raw: object) -> int | None:
     return None
 
 
+def finite(raw: object) -> float | None:
+    """Return the number that a raw value is; None for all else, infinity and NaN included."""
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        return None
+    try:
+        number = float(raw)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
 def _no_truth(value: object) -> object:
     """Refuse true and false, which pydantic would take for 1 and 0."""
     if isinstance(value, bool):
@@ -32,4 +44,5 @@ def _no_truth(value: object) -> object:
     return value
 
 
-WholeNumber = Annotated[int, BeforeValidator(_no_truth)]
+NoTruth = BeforeValidator(_no_truth)
+WholeNumber = Annotated[int, NoTruth]

@@ -21,11 +21,26 @@ def read_json(payload: bytes) -> dict[str, Any]:
         return {}
     try:
         data = parse_json(payload.decode())
+    except RepeatedKeyError as error:
+        raise CommandError("invalid_json", f"the payload is ambiguous: {error}") from None
     except ValueError:
         raise CommandError("invalid_json", "the payload is not JSON in UTF-8") from None
     if not isinstance(data, dict):
         raise CommandError("invalid_payload", "the payload must be a JSON object, such as {}")
     return data
+
+
+def read_foreign(payload: bytes | str) -> dict[str, Any]:
+    """Return the object in a message that anybody may have sent; an empty one if it is none."""
+    try:
+        data = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+class RepeatedKeyError(ValueError):
+    """An object of JSON that names a key twice: programs differ in which one counts."""
 
 
 def parse_json(text: str) -> Any:  # noqa: ANN401 - JSON is anything
@@ -35,11 +50,18 @@ def parse_json(text: str) -> Any:  # noqa: ANN401 - JSON is anything
     was recorded with it could not be shown any more.
     """
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=_each_key_once)
         json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     return data
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise RepeatedKeyError("an object has the same key twice")
+    return found
 
 
 _WHOLE = "must be a whole number"
@@ -53,6 +75,7 @@ _PROBLEMS = {
     "string_type": "must be text",
     "int_type": _WHOLE,
     "int_parsing": _WHOLE,
+    "int_parsing_size": _WHOLE,
     "int_from_float": _WHOLE,
     "float_type": _NUMBER,
     "float_parsing": _NUMBER,
@@ -63,6 +86,7 @@ _PROBLEMS = {
     "list_type": "must be a list",
     "dict_type": "must be an object",
     "model_type": "must be an object",
+    "timezone_aware": "must have a time zone, such as 2026-11-22T10:15:00Z",
     "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than": "must be less than {lt}",
@@ -72,6 +96,12 @@ _PROBLEMS = {
     "literal_error": "must be {expected}",
     "value_error": "{error}",
 }
+# Of these pydantic names each kind that would have been allowed as a place of its own.
+_UNIONS = {
+    "transaction": "must be text or a number",
+    "invert": 'must be true, false or a list of phases, such as ["b"]',
+    "push": 'must be true, false or "auto"',
+}
 
 
 def sentence(error: ValidationError) -> str:
@@ -79,10 +109,13 @@ def sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     context = first.get("ctx", {})
-    if context.get("pattern") == _SLUG:
+    if first["loc"] and first["loc"][0] in _UNIONS:
+        place = str(first["loc"][0])
+        message = _UNIONS[place]
+    elif context.get("pattern") == _SLUG:
         message = "may contain only a-z, 0-9, _ and -"
     elif first["type"] in _PROBLEMS:
         message = _PROBLEMS[first["type"]].format_map(context)
     else:
-        message = first["msg"].replace("Input should be", "must be")
+        message = first["msg"].replace("Input should", "must")
     return f"{place}: {message}" if place else message

@@ -1,5 +1,6 @@
 """The payloads of commands, a model each; services/command_table.py says which takes which."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -13,12 +14,16 @@ from pydantic import (
 
 from esquirell.domain.device import Device
 from esquirell.domain.meter import NextCounter, ProtocolVersion, Slug
-from esquirell.domain.numbers import WholeNumber
-from esquirell.domain.schedule import Schedule, Seconds
+from esquirell.domain.numbers import NoTruth, WholeNumber
+from esquirell.domain.schedule import Crontab, Schedule, Seconds, Zone
 
 NAME_LIMIT = 64
 
-Transaction = str | int | float | None
+Transaction = Annotated[str | int | float | None, NoTruth]
+# Nearer to the ends of the calendar the time of a zone can't be computed.
+Moment = Annotated[
+    AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))
+]
 Level = Literal["debug", "info", "warning", "error"]
 
 
@@ -56,7 +61,7 @@ class FetchArguments(BaseModel):
 class RollupArguments(FetchArguments):
     """The arguments of the task that computes statistics; `since`: recompute from then on."""
 
-    since: AwareDatetime | None = None
+    since: Moment | None = None
 
 
 class BackfillArguments(FetchArguments):
@@ -65,8 +70,8 @@ class BackfillArguments(FetchArguments):
     Outages that begin from `since` until just before `until`; with `dry_run` nothing is written.
     """
 
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     dry_run: bool = False
 
 
@@ -94,8 +99,8 @@ class ScheduleChange(NamePayload):
     """The fields of a schedule to change; the others stay."""
 
     every: Seconds | None = None
-    cron: str | None = None
-    timezone: str | None = None
+    cron: Crontab | None = None
+    timezone: Zone | None = None
     meters: tuple[Slug, ...] | None = None
     # Factories: a default would stand in the JSON schema, and what is not named stays.
     args: dict[str, Any] = Field(default_factory=dict)

@@ -8,13 +8,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from esquirell.domain.meter import Slug
-from esquirell.domain.numbers import WholeNumber
+from esquirell.domain.numbers import NoTruth
 from esquirell.domain.record import record
 
 FETCH = "fetch_and_save_energy_data"
 TASK_PREFIX = "esquirell.tasks."
 LEAST_EXPIRY = 10
 LONGEST_INTERVAL_S = 31_536_000
+# Home Assistant's text fields hold no more.
+LONGEST_CRONTAB = 255
+LONGEST_ZONE = 64
 
 Origin = Literal["config", "user"]
 Result = Literal["ok", "error", "expired", "skipped"]
@@ -30,7 +33,10 @@ def long_task_name(name: str) -> str:
     return name if "." in name else TASK_PREFIX + name
 
 
-Seconds = Annotated[WholeNumber, Field(ge=1, le=LONGEST_INTERVAL_S)]
+# In this order a JSON schema says minimum and maximum.
+Seconds = Annotated[int, Field(ge=1, le=LONGEST_INTERVAL_S), NoTruth]
+Crontab = Annotated[str, Field(max_length=LONGEST_CRONTAB)]
+Zone = Annotated[str, Field(max_length=LONGEST_ZONE)]
 
 
 class Schedule(BaseModel):
@@ -49,8 +55,8 @@ class Schedule(BaseModel):
     task: Annotated[str, Field(min_length=1, max_length=200)] = FETCH
     meters: tuple[Slug, ...] | None = None
     every: Seconds | None = None
-    cron: str | None = None
-    timezone: str | None = None
+    cron: Crontab | None = None
+    timezone: Zone | None = None
     args: dict[str, Any] = Field(default_factory=dict)
     enabled: bool = True
     expires: Seconds | None = None

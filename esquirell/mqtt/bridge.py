@@ -1,6 +1,5 @@
 """Keeps the retained topics on the broker up to date: bridge, meters and schedules."""
 
-import json
 import logging
 import secrets
 import threading
@@ -10,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from esquirell.domain.errors import UnavailableError
+from esquirell.domain.payload import read_foreign
 from esquirell.domain.reading import MeterStatus
 from esquirell.domain.record import record
 from esquirell.mqtt.client import Connection
@@ -320,9 +320,6 @@ def _keys(device: Mapping[str, object]) -> Sequence[str]:
 
 def _says(availability: bytes, status: MeterStatus, state: str) -> bool:
     """Whether a worker has published this availability already."""
-    try:
-        shape = json.loads(availability)
-        found = (shape["state"], shape["reason"], shape["failures"])
-    except (ValueError, LookupError, TypeError):
-        return False
+    shape = read_foreign(availability)
+    found = tuple(shape.get(name) for name in ("state", "reason", "failures"))
     return found == (state, status.reason, status.failures)

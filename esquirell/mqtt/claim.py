@@ -1,6 +1,5 @@
 """One bridge per base topic: of several, one is connected and the others stand by."""
 
-import json
 import logging
 import secrets
 import socket
@@ -9,8 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
+from esquirell.domain.payload import read_foreign
 from esquirell.mqtt.link import NO_FAILURE, Failure, Link, Message
 from esquirell.mqtt.options import Options
 from esquirell.mqtt.outbox import encode
@@ -24,6 +23,9 @@ HOLDER_LIMIT_S = 2.0
 NOBODY_LIMIT_S = 0.3
 ECHO_LIMIT_S = 3.0
 WAIT_S = 0.1
+# Anybody may ask under any name: neither the log nor memory grows with invented ones.
+HOSTS_WARNED_ABOUT = 20
+LONGEST_HOST = 64
 
 
 @dataclass(slots=True)
@@ -83,11 +85,11 @@ class Claim:
 
     def reply(self, message: Message) -> Mapping[str, object] | None:
         """Return the answer to another bridge's request, if the message is one."""
-        question = _read(message)
+        question = read_foreign(message.payload)
         if question.get("asked_by", self._instance) == self._instance:
             return None
-        host = str(question.get("host"))
-        if host not in self._seen:
+        host = str(question.get("host"))[:LONGEST_HOST]
+        if host not in self._seen and len(self._seen) < HOSTS_WARNED_ABOUT:
             self._seen.add(host)
             log.warning(
                 "another esquirell, on %s, has the same base_topic in [mqtt] and stands by: give "
@@ -127,7 +129,7 @@ class _Search:
         return now - self._echoed_at > (HOLDER_LIMIT_S if self._online else NOBODY_LIMIT_S)
 
     def handle(self, message: Message) -> None:
-        content = _read(message)
+        content = read_foreign(message.payload)
         if message.topic == self._topics.bridge_state:
             self._online = content.get("state") == "online"
         elif message.topic == self._topics.bridge_health:
@@ -136,14 +138,6 @@ class _Search:
             self._echoed_at = time.monotonic()
         elif content.get("held_by", self._instance) != self._instance:
             self.found.holder = str(content.get("host"))
-
-
-def _read(message: Message) -> dict[str, Any]:
-    try:
-        content = json.loads(message.payload)
-    except (ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _moment(text: object) -> datetime | None:

@@ -1,6 +1,5 @@
 """Discovery messages for Home Assistant: one per meter, per schedule and for the bridge."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import field
 from functools import lru_cache
@@ -8,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 from esquirell.domain.meter import Meter
+from esquirell.domain.payload import read_foreign
 from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import is_quantity_key
 from esquirell.domain.reading import MeterStatus
@@ -117,22 +117,22 @@ def schedule_device(
 def base_topic_of(payload: bytes) -> str | None:
     """Return the base topic of a discovery message, if it was created by esquirell."""
     try:
-        message = json.loads(payload)
+        message = read_foreign(payload)
         if message["origin"]["name"] != ORIGIN:
             return None
         places = message.get("availability") or [message["components"]["connectivity"]]
         topic = places[0].get("topic") or places[0]["state_topic"]
         return str(topic).removesuffix("/bridge/state")
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (LookupError, TypeError, AttributeError):
         return None
 
 
 def components_of(payload: bytes) -> dict[str, str]:
     """Return the components of a discovery message with their platforms."""
     try:
-        components = json.loads(payload)["components"]
+        components = read_foreign(payload)["components"]
         return {key: str(component["platform"]) for key, component in components.items()}
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (LookupError, TypeError, AttributeError):
         return {}
 
 

@@ -1,15 +1,16 @@
 """MQTT: this process' connection, what publishes over it, what others publish, and leaving."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.errors import UnavailableError
+from esquirell.domain.numbers import finite
+from esquirell.domain.payload import read_foreign
 from esquirell.domain.quantity import is_quantity_key
 from esquirell.domain.reading import Reading
 from esquirell.mqtt.bridge import will_of
@@ -151,10 +152,8 @@ def published(
             take(reading)
 
     def receive_event(message: Message) -> None:
-        with suppress(ValueError):
-            event = json.loads(message.payload)
-            if isinstance(event, dict):
-                note(event)
+        if event := read_foreign(message.payload):
+            note(event)
 
     connection.subscribe(topics.meter_state("+"), receive, qos=0)
     connection.subscribe(topics.bridge_event, receive_event, qos=0)
@@ -167,19 +166,16 @@ def published(
 
 def _read_state(meter: str, payload: bytes) -> Reading | None:
     """Return the reading in the published state of a meter; None if there is none."""
+    state = read_foreign(payload)
     try:
-        state: Mapping[str, Any] = json.loads(payload)
         moment = datetime.fromisoformat(state["measured_at"])
         diagnostics = dict(state.get("diagnostics") or {})
+        hints = tuple(map(str, diagnostics.pop("hints", ())))
+        warnings = (*map(str, diagnostics.pop("warnings", ())), *hints)
     except (ValueError, KeyError, TypeError):
         return None
     if moment.tzinfo is None:
         return None
-    hints = tuple(map(str, diagnostics.pop("hints", ())))
-    warnings = (*map(str, diagnostics.pop("warnings", ())), *hints)
-    values = {
-        key: float(value)
-        for key, value in state.items()
-        if is_quantity_key(key) and isinstance(value, int | float)
-    }
+    numbers = {key: finite(value) for key, value in state.items() if is_quantity_key(key)}
+    values = {key: number for key, number in numbers.items() if number is not None}
     return Reading(meter, moment, values, diagnostics, warnings, hints)

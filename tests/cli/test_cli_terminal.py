@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -155,6 +156,17 @@ def test_an_interval_keeps_its_unit_on_the_same_line(home: Home) -> None:
     home.store()
     for width in range(50, 80, 3):
         assert "every 60 s" in in_terminal(width, "schedule", "list")
+
+
+def test_what_others_sent_is_shown_and_does_not_act(home: Home) -> None:
+    home.configure(meter())
+    zone, acting = "\x1b[31mU\u202e", re.compile("\x1b\\[31m|\u202e")
+    refused = ("schedule", "add", "x", "--cron", "* * * * *", "--timezone", zone)
+    for words in (refused, ("log",)):
+        with Terminal([sys.executable, "-m", "esquirell", *words], 100) as terminal:
+            terminal.finish()
+        assert "\\x1b[31mU\\u202e" in terminal.text
+        assert not acting.search(terminal.text)
 
 
 def test_sentences_are_wrapped_between_words(home: Home) -> None:

@@ -22,7 +22,17 @@ def record(message: str = "hello", level: int = logging.WARNING) -> logging.LogR
 
 def test_a_log_line_for_the_journal_carries_its_priority() -> None:
     line = logs.JournalFormatter("%(message)s").format(record("one\ntwo", logging.ERROR))
-    assert line == "<3>one\n<3>two"
+    assert line == "<3>one\n<3>  two"
+
+
+@pytest.mark.parametrize(
+    "shape", [logs.TerminalFormatter(str), logs.JournalFormatter("%(message)s")]
+)
+def test_what_others_sent_acts_in_no_terminal_and_begins_no_line(shape: logging.Formatter) -> None:
+    line = shape.format(record("no meter \x1b[2J\x9b1m\u202e\n20:00:00 ERROR   all is lost"))
+    assert "no meter \\x1b[2J\\x9b1m\\u202e\n" in line
+    assert "\n20" not in line
+    assert line.isascii()
 
 
 def test_equal_lines_are_counted() -> None:

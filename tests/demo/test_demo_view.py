@@ -18,7 +18,7 @@ from esquirell.demo.own_house import line as line_of
 from esquirell.demo.plan import Plan
 from esquirell.demo.servers import Broker, Page, Servers
 from esquirell.demo.state import DemoState, Facts, Planned, Tally, clock
-from esquirell.demo.views import Screen, figure, readings
+from esquirell.demo.views import Screen, figure, messages, readings
 from esquirell.demo.watch import TimedMessage, Watch, WatchState
 from esquirell.domain.schedule import Schedule
 from esquirell.runtime.unconfigured import Topics, connection_to
@@ -61,7 +61,7 @@ def test_figures_have_the_decimals_of_their_quantity() -> None:
     assert figure(STATE, "voltage_a") == "231.2"
 
 
-@pytest.mark.parametrize("value", [None, "twelve", {}])
+@pytest.mark.parametrize("value", [None, "twelve", {}, True, 10**400, float("nan")])
 def test_a_value_that_is_not_a_number_is_absent(value: object) -> None:
     assert figure({"current": value}, "current") == "·"
     assert figure({}, "current") == "·"
@@ -123,7 +123,15 @@ def test_several_meters_fit_the_width() -> None:
 
 def test_a_listener_counts_each_reading_once_and_ignores_other_messages(broker: Mosquitto) -> None:
     topic = "esquirell/meter/house/state"
-    payloads = [b'{"measured_at":"2"}', b'{"measured_at":"2"}', b"\xff", b"", b"[]", b"{}"]
+    payloads = [
+        b'{"measured_at":"2"}',
+        b'{"measured_at":"2"}',
+        b"\xff",
+        b"",
+        b"[]",
+        b"{}",
+        b"[" * 50_000,
+    ]
     connection = connection_to("127.0.0.1", broker.port, "5")
     watching = Watch(connection, Topics(), "here")
     with watching as watch, Observer(broker.port) as neighbour:
@@ -146,5 +154,8 @@ def test_ones_own_house_is_shown_as_it_is_published(broker: Mosquitto) -> None:
     assert any("nothing yet of barn" in line for line in text)
     assert len(text) <= 24
     assert "house -911 W" in line_of(house, sight)
+    hostile = TimedMessage(datetime.now(UTC), "esquirell/x", "\x1b[2J\n" * 9)
+    shown = next(iter(messages([hostile], 1))).plain
+    assert shown.endswith(" esquirell/x" + " \\x1b[2J" * 9)
     with Watch(connection_to("127.0.0.1", broker.port, "5"), Topics(), "x", echo=False) as watch:
         assert watch.sight().readings == 0

@@ -13,6 +13,8 @@ from esquirell.domain.payload import read_json
         (b'{"a": 1e999}', "invalid_json"),
         (b'{"a": "\\ud800"}', "invalid_json"),
         (b"[" * 50_000, "invalid_json"),
+        (b'{"meters": ["a"], "meters": ["b"]}', "invalid_json"),
+        (b'{"args": {"dry_run": true, "dry_run": false}}', "invalid_json"),
         (b"[]", "invalid_payload"),
         (b"3", "invalid_payload"),
         (b" " * 65_537, "too_large"),

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from esquirell.mqtt.claim import Claim
+from esquirell.mqtt.claim import HOSTS_WARNED_ABOUT, Claim
 from esquirell.mqtt.link import Message
 from esquirell.mqtt.topics import Topics
 
@@ -28,11 +28,29 @@ def test_another_bridge_is_answered_with_who_is_here() -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"[]", b"{", b"\xff", b'"asked_by"', b'{"held_by": "a", "host": "attic"}', b"{}"],
+    [
+        b"",
+        b"[" * 50_000,
+        b"[]",
+        b"{",
+        b"\xff",
+        b'"asked_by"',
+        b'{"held_by": "a", "host": "attic"}',
+        b"{}",
+    ],
 )
 def test_what_is_no_question_is_not_answered(payload: bytes) -> None:
     message = Message("esquirell/bridge/claim", payload, retained=False)
     assert Claim(Topics()).reply(message) is None
+
+
+def test_invented_machines_fill_neither_log_nor_memory(caplog: pytest.LogCaptureFixture) -> None:
+    claim = Claim(Topics())
+    for number in range(1000):
+        assert claim.reply(asked(asked_by="another", host=f"{number}" * 5000)) is not None
+    said = [record.message for record in caplog.records]
+    assert len(said) == HOSTS_WARNED_ABOUT
+    assert max(map(len, said)) < 300
 
 
 def test_each_machine_is_warned_about_once(caplog: pytest.LogCaptureFixture) -> None:

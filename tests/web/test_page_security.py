@@ -2,14 +2,16 @@
 
 import json
 import re
+import socket
+from contextlib import ExitStack
 from html import unescape
 from http.cookies import SimpleCookie
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from support.page import PASSWORD, Browser
 from support.page_house import KEY, LABEL, House
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 PAGES = ("/", "/meters", "/meters/main", "/schedules", "/schedules/preview?cron=x", "/live")
 
@@ -77,6 +79,32 @@ def test_five_wrong_passwords_a_minute_are_enough(house: House) -> None:
     assert 0 < int(right.headers["Retry-After"]) <= 60
     assert house.stranger().log_in().status == 302
     assert "no" not in house.service.log.split("127.0.0.5")[0][-40:]
+
+
+def test_guesses_that_come_at_once_count_like_others(house: House) -> None:
+    source = ("127.0.0.8", 0)
+    stranger = house.stranger(source[0])
+    token = stranger.token
+    cookie = "; ".join(f"{name}={value}" for name, value in stranger.cookies.items())
+
+    def posted(password: str) -> bytes:
+        body = urlencode({"_xsrf": token, "password": password})
+        head = (
+            f"POST /login HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\n"
+        )
+        return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+    place = ("127.0.0.1", house.port)
+    with ExitStack() as stack:
+        lines = [
+            stack.enter_context(socket.create_connection(place, LIMIT_S, source_address=source))
+            for _ in range(100)
+        ]
+        for number, line in enumerate(lines):
+            line.sendall(posted("no" if number < 5 else PASSWORD))
+        answers = [line.recv(12) for line in lines]
+    assert answers == [b"HTTP/1.1 403"] * 4 + [b"HTTP/1.1 429"] * 96
 
 
 def test_a_proxy_says_whose_passwords_are_wrong(house: House) -> None:

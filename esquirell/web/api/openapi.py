@@ -159,12 +159,14 @@ def _post(command: Command) -> Schema:
     if isinstance(command, Job):
         responses["202"] = _json("the result follows", _answer("accepted", _ref("Accepted")))
     summary = (command.handler.__doc__ or "").partition("\n")[0]
+    fields = command.payload.model_fields
     return {
         "post": {
             "operationId": command.name.replace("/", "_"),
             "summary": summary,
             "requestBody": {
-                "content": {"application/json": {"schema": _ref(command.payload.__name__)}}
+                "required": any(field.is_required() for field in fields.values()),
+                "content": {"application/json": {"schema": _ref(command.payload.__name__)}},
             },
             "responses": responses | _errors("403", "404", "409", "413", "422", "502"),
         }
