@@ -24,6 +24,7 @@ from tornado.websocket import (
 
 from esquirell.domain.errors import ConfigError, HomeAssistantError, UnavailableError
 from esquirell.domain.hosts import nameless
+from esquirell.domain.payload import read_foreign
 
 T = TypeVar("T")
 
@@ -144,11 +145,8 @@ class Connection:
             received = await self._socket.read_message()
         if received is None:
             raise WebSocketClosedError("it closed the connection")
-        try:
-            message = json.loads(received)
-        except ValueError:
-            message = None
-        if not isinstance(message, dict):
+        message = read_foreign(received)
+        if not message:
             raise ConfigError(f"home_assistant.url: {self._place} is not Home Assistant")
         return message
 

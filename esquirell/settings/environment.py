@@ -93,7 +93,7 @@ def _names() -> Iterator[str]:
 def _json(variable: str, text: str, kind: type[Json]) -> Json:
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{variable} must be JSON: {error}") from error
     if not isinstance(value, kind):
         shape = "a table {…}" if kind is dict else "a list […]"

@@ -70,7 +70,7 @@ class MeterFiles:
             return tomllib.loads(file.read_text(encoding="utf-8"))
         except OSError as error:
             raise DiskError(f"{file} can't be read: {error.strerror}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{file} can't be read: {error}") from error
 
     def remove(self, name: str) -> None:

@@ -249,6 +249,7 @@ def test_an_archive_holds_files_and_nothing_else(
     [
         ({"database.db": b""}, "it has no manifest"),
         ({"manifest.json": b"[]"}, "it has no manifest"),
+        ({"manifest.json": b"[" * 50_000}, "it has no manifest"),
         ({"manifest.json": MANIFEST.replace(b"1", b"9")}, "a newer version"),
         ({"manifest.json": MANIFEST, "database.dump": b""}, "names another kind"),
         (

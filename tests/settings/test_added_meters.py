@@ -80,6 +80,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "empty": lambda file: file.write_bytes(b""),
     "zeros": lambda file: file.write_bytes(bytes(512)),
     "bytes": lambda file: file.write_bytes(bytes(range(256))),
+    "brackets": lambda file: file.write_text("name = " + "[" * 50_000),
     "half": lambda file: file.write_bytes(file.read_bytes()[:30]),
     "folder": make_folder,
 }

@@ -185,6 +185,11 @@ def test_a_wrong_variable_is_refused_by_its_name(
     assert folder.refusal(METER, **{variable: text}) == sentence
 
 
+def test_endless_nesting_is_refused_by_the_variable(folder: ConfigurationFolder) -> None:
+    refusal = folder.refusal(METER, ESQUIRELL_METERS="[" * 50_000)
+    assert refusal.startswith("ESQUIRELL_METERS must be JSON: ")
+
+
 def test_a_variable_with_a_level_too_many_is_refused(folder: ConfigurationFolder) -> None:
     with pytest.raises(ConfigError, match="ESQUIRELL_MQTT__BROKER__PORT is not a setting"):
         folder.load(METER, ESQUIRELL_MQTT__BROKER__PORT="1883")

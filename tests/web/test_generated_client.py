@@ -63,7 +63,13 @@ def generate(folder: Path, description: dict[str, Any]) -> None:
 
 def test_a_generated_client_works(house: House, token: str, tmp_path: Path) -> None:
     browser = house.browser()
-    generate(tmp_path, browser.get("/api/v1/openapi.json").json)
+    description = browser.get("/api/v1/openapi.json").json
+    generate(tmp_path, description)
+    operations = {
+        one["operationId"] for path in description["paths"].values() for one in path.values()
+    }
+    made = {file.stem for file in (tmp_path / "esquirell_client/api/default").glob("[a-z]*.py")}
+    assert made == operations
     program = tmp_path / "use.py"
     program.write_text(USE)
     base = f"http://127.0.0.1:{house.port}/api/v1"

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy.engine import URL
 
 from esquirell.domain.errors import ConfigError, UnavailableError
+from esquirell.domain.payload import read_foreign
 from esquirell.storage import address
 from esquirell.storage.database import Database
 
@@ -102,11 +103,8 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, so
 
 
 def _manifest(file: Path | None, source: Path) -> Mapping[str, Any]:
-    try:
-        manifest = json.loads(file.read_bytes()) if file else None
-    except ValueError:
-        manifest = None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    manifest = read_foreign(file.read_bytes()) if file else {}
+    if manifest.get("format") != FORMAT:
         raise ConfigError(f"{source} is not a backup of esquirell: it has no manifest")
     if manifest.get("version") != VERSION:
         raise ConfigError(f"{source} was written by a newer version: install that first")

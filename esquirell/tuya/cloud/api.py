@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import http.client
-import json
 import threading
 import time
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from esquirell.domain.device import Device
+from esquirell.domain.payload import read_foreign
 from esquirell.tuya.cloud.account import Account, Quota, cloud_error
 from esquirell.tuya.cloud.errors import (
     TOKEN_EXPIRED,
@@ -151,7 +151,7 @@ class CloudApi(tinytuya.Cloud):
             raise unreachable(base.netloc, str(error) or type(error).__name__) from error
         finally:
             connection.close()
-        answer = _object(body)
+        answer = read_foreign(body)
         if not answer:
             raise nonsense(base.netloc, response.status)
         return answer
@@ -172,14 +172,6 @@ class CloudApi(tinytuya.Cloud):
         }
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return answer if isinstance(answer, dict) else {}
-
-
 _TYPES = {
     "value": "Integer",
     "float": "Float",
@@ -194,10 +186,10 @@ _TYPES = {
 def read_model(text: str) -> dict[str, Any]:
     """Convert a thing model to the mapping of a `devices.json`: code, type and values by DP id.
 
-    Layout: https://developer.tuya.com/en/docs/cloud/device-data-model-api . Raises ValueError,
+    Layout: https://developer.tuya.com/en/docs/cloud/device-data-model-api . Raises
     KeyError or TypeError if it is not a thing model.
     """
-    services = json.loads(text)["services"]
+    services = read_foreign(text)["services"]
     properties = [declared for service in services for declared in service.get("properties", [])]
     return {str(declared["abilityId"]): _point(declared) for declared in properties}
 
