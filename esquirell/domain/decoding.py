@@ -14,8 +14,8 @@ from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.quantity import is_possible
 from esquirell.domain.record import record
 
-IMPORTS = frozenset(["FORWARD", "IMPORT", "POSITIVE"])
-EXPORTS = frozenset(["REVERSE", "BACKWARD", "EXPORT", "NEGATIVE"])
+IMPORTS = frozenset(["FORWARD", "IMPORT", "POSITIVE", "WORK_P"])
+EXPORTS = frozenset(["REVERSE", "BACKWARD", "EXPORT", "NEGATIVE", "WORK_N"])
 _DOUBTED = ("doubtful", "unproven")
 _UNDIRECTED = "its direction is missing or unknown in this answer: taken as import"
 # For unknown frames: no grid has a lower or higher voltage.

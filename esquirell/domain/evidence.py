@@ -7,7 +7,7 @@ else is known.
 import math
 from collections.abc import Iterator, Mapping
 
-from esquirell.domain.plausibility import NO_GRID, allows
+from esquirell.domain.plausibility import NO_GRID, allows, apparent_of
 from esquirell.domain.quantity import PHASES, split_key, with_suffix
 from esquirell.domain.record import record
 
@@ -16,6 +16,8 @@ Values = Mapping[str, float]
 # For one phase, at 100 to 127 V and at 208 to 240 V, with the grids' tolerances.
 _LIVE_V = ((90.0, 138.0), (184.0, 265.0))
 _USUAL_V = ((105.0, 132.0), (205.0, 255.0))
+# Between two of three phases at 400 V, with the tolerance of the grid.
+_BETWEEN_V = (360.0, 440.0)
 # And between phases, for keys without a known phase.
 _GRID_V = (80.0, 500.0)
 # Settings are round numbers; of measured tenths of a volt only one in a hundred is.
@@ -88,13 +90,17 @@ def is_usual(volts: float) -> bool:
     return any(low <= volts <= high for low, high in _USUAL_V)
 
 
+def _is_between_phases(volts: float) -> bool:
+    return _BETWEEN_V[0] <= volts <= _BETWEEN_V[1]
+
+
 def _is_round(volts: float) -> bool:
     return volts % _ROUND_V == 0
 
 
 def _doubts(volts: float) -> int:
     """Return how doubtful a voltage is: a round number, or at the edge of a grid's range."""
-    return _is_round(volts) + 2 * (not is_usual(volts))
+    return _is_round(volts) + 2 * (not is_usual(volts) and not _is_between_phases(volts))
 
 
 def _voltages(values: Values) -> Iterator[_Proof]:
@@ -112,8 +118,8 @@ def _powers(values: Values) -> Iterator[_Proof]:
     for suffix in alone:
         volts = values.get(with_suffix("voltage", suffix), values.get("voltage", 0.0))
         amperes = values.get(with_suffix("current", suffix))
-        if amperes is not None and is_live(volts):
-            yield _power(values, suffix, volts * abs(amperes), doubts=_doubts(volts))
+        if amperes is not None and (is_live(volts) or _is_between_phases(volts)):
+            yield _power(values, suffix, apparent_of(volts, amperes), doubts=_doubts(volts))
     of_grid = [suffix for suffix in alone if not suffix.startswith(NO_GRID)]
     if of_grid in ([], [""]) and "active_power" in values and "voltage" not in values:
         told = [suffix for suffix in _suffixes(values) if _apparent(values, suffix) is not None]
@@ -128,11 +134,12 @@ def _suffixes(values: Values) -> list[str]:
 
 
 def _apparent(values: Values, suffix: str) -> float | None:
-    """Multiply a live voltage by its current; None if one of them is missing."""
+    """Return V x I of a live voltage; None if one of them is missing."""
     volts = values.get(with_suffix("voltage", suffix), 0.0)
     beside = "output" if suffix == "ac" else suffix  # an inverter's output to the grid
     amperes = values.get(with_suffix("current", suffix), values.get(f"current_{beside}"))
-    return volts * abs(amperes) if suffix and amperes is not None and is_live(volts) else None
+    told = suffix and amperes is not None and (is_live(volts) or _is_between_phases(volts))
+    return apparent_of(volts, amperes or 0.0) if told else None
 
 
 def _power(values: Values, suffix: str, apparent: float, *, doubts: int) -> _Proof:
@@ -247,7 +254,7 @@ def _excess(values: Values, key: str, suffix: str) -> Iterator[str]:
     amperes = values.get(with_suffix("current", suffix))
     if volts == 0 and abs(watts) > _NOISE_W:
         yield f"{watts:g} of {key} without a voltage"
-    elif volts and amperes is not None and not allows(volts * amperes, watts):
+    elif volts and amperes is not None and not allows(apparent_of(volts, amperes), watts):
         yield f"{watts:g} of {key} is more than {volts:g} V x {amperes:g} A"
     elif (not volts or amperes is None) and suffix and abs(watts) > _MOST_UNPROVED_W:
         yield f"{watts:g} of {key} is more than a house has"
@@ -288,6 +295,6 @@ def _ten_times_its_only_phase(values: Values, watts: float) -> Iterator[str]:
 def _excess_of_all(values: Values, watts: float) -> Iterator[str]:
     pairs = [(f"voltage_{phase}", f"current_{phase}") for phase in PHASES]
     if all(volts in values and amperes in values for volts, amperes in pairs):
-        apparent = sum(values[volts] * abs(values[amperes]) for volts, amperes in pairs)
+        apparent = sum(apparent_of(values[volts], values[amperes]) for volts, amperes in pairs)
         if not allows(apparent, watts):
             yield f"{watts:g} W is more than the {apparent:.0f} VA of all phases"

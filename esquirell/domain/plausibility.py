@@ -1,5 +1,6 @@
 """Whether the values of one reading can be true together."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -31,8 +32,16 @@ def is_excessive(fields: Mapping[str, float]) -> bool:
     """Return whether the power of a frame is far above its voltage x current."""
     if not {"voltage", "current", "active_power"} <= fields.keys():
         return False
-    apparent = abs(fields["voltage"] * fields["current"])
-    return abs(fields["active_power"]) > _ABSURD * apparent + _ABSURD_W
+    most = _ABSURD * apparent_of(fields["voltage"], fields["current"]) + _ABSURD_W
+    return abs(fields["active_power"]) > most
+
+
+def apparent_of(volts: float, amperes: float) -> float:
+    """Return V x I in VA, of three phases if this is the voltage between two of them.
+
+    Chargers of three phases give 400 V and the current of one phase (tuya-local #6197).
+    """
+    return abs(volts * amperes) * (math.sqrt(3) if abs(volts) > PHASE_VOLTS[1] else 1)
 
 
 def allows(apparent: float, power: float) -> bool:
@@ -60,9 +69,10 @@ def contradictions(values: Values) -> Iterator[str]:
         voltage = values.get(keys.voltage, values.get("voltage"))
         if not voltage or current is None:
             continue
-        if not allows(voltage * current, power):
+        apparent = apparent_of(voltage, current)
+        if not allows(apparent, power):
             yield f"{keys.power}: {power:g} W is more than {voltage:g} V and {current:g} A allow"
-        elif _is_tenth(voltage * current, power) and keys.factor not in values:
+        elif _is_tenth(apparent, power) and keys.factor not in values:
             yield f"{keys.power}: {power:g} W is but a tenth of {voltage:g} V x {current:g} A"
 
 
@@ -84,7 +94,7 @@ def overflows(values: Values) -> Iterator[str]:
 
 def _va(values: Values, voltage: str, current: str) -> float | None:
     volts, amperes = values.get(voltage, values.get("voltage")), values.get(current)
-    return abs(volts * amperes) if volts and amperes is not None else None
+    return apparent_of(volts, amperes) if volts and amperes is not None else None
 
 
 def _is_tenth(apparent: float, power: float) -> bool:
@@ -201,8 +211,9 @@ def _apparent(values: Values, keys: _Keys) -> float | None:
     """Multiply voltage and current, if both say something; channels may share one voltage."""
     volts = values.get(keys.voltage, values.get("voltage", 0.0))
     amps = abs(values.get(keys.current, 0.0))
+    apparent = apparent_of(volts, amps)
     usable = TOTAL_VOLTS[0] <= volts <= TOTAL_VOLTS[1] and amps >= _LEAST_AMPS
-    return volts * amps if usable and volts * amps >= _LEAST_VA else None
+    return apparent if usable and apparent >= _LEAST_VA else None
 
 
 def _off(values: Values, keys: _Keys, apparent: float, off: float) -> Verdict:

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esquirell.domain.doubts import ENOUGH, Doubt, Verdict, corrected, weigh
-from esquirell.domain.plausibility import CHECKS, is_hollow, overflows
+from esquirell.domain.plausibility import (
+    CHECKS,
+    complaints,
+    contradictions,
+    is_hollow,
+    overflows,
+)
 from esquirell.domain.quantity import QUANTITIES, with_suffix
 
 SOUND = {
@@ -109,6 +115,14 @@ def test_ambiguous_contradictions_are_named_but_not_corrected(values: dict[str, 
 )
 def test_unusual_values_are_accepted(values: dict[str, float]) -> None:
     assert wrong(values) == []
+
+
+def test_a_voltage_between_two_phases_has_the_power_of_three() -> None:
+    charging = {"voltage": 397.0, "current": 15.1, "active_power": 10_000.0}
+    assert list(complaints(charging)) == []
+    assert list(contradictions(charging)) == []
+    assert list(contradictions({**charging, "voltage": 230.0}))
+    assert list(contradictions({**charging, "active_power": 20_000.0}))
 
 
 def test_a_total_that_fits_neither_way_makes_no_scale_certain() -> None:
