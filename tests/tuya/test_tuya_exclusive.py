@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -108,6 +109,23 @@ def test_another_process_can_read_a_device_only_when_the_first_has_let_go(
             process.kill()
             process.wait()
             assert transport.dps(meter) == MEASURED
+
+
+def test_a_process_that_was_stopped_keeps_no_device_from_others(
+    transport: LanReader, lock_dir: Path
+) -> None:
+    """The device itself ends the connection of a client that falls silent."""
+    with simulated("3.4") as device:
+        meter = a_meter(device.port, "3.4")
+        with holding_process(lock_dir, device.port) as process:
+            process.send_signal(signal.SIGSTOP)
+            eventually(lambda: not device.connected, what="the device closes the silent line")
+            assert transport.dps(meter) == MEASURED
+            lock = DeviceLock(lock_dir, meter.lan_id)
+            eventually(lock.acquire, what="the device is free again")
+            process.send_signal(signal.SIGCONT)
+            assert not DeviceLock(lock_dir, meter.lan_id).acquire()
+            lock.release()
 
 
 def test_a_busy_device_is_read_when_it_is_free_again(make_transport: MakeTransport) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from esquirell.domain.errors import MeterError
+from esquirell.tuya.lan.holder import is_stopped
 from esquirell.tuya.lan.network import Limits
 
 LONGEST_NOTE = 64
@@ -25,7 +26,8 @@ NOTED = ("3.1", "3.2", "3.3", "3.4", "3.5")
 class DeviceLock:
     """The lock of one device, with what all processes need to know about it.
 
-    The lock is the kernel's (flock), which releases it when a process is killed. The file holds
+    The lock is the kernel's (flock), which releases it when a process is killed. One that is
+    stopped keeps only its own: the file is replaced, and locked by who needs it. The file holds
     the detected protocol; its modification time is that of the last contact, which wears an SD
     card less than rewriting a page for each reading. It is named by a hash of the device id, as
     that is private.
@@ -42,9 +44,9 @@ class DeviceLock:
     def acquire(self) -> bool:
         """Take the lock if it is free; return whether we hold it.
 
-        It may be held already. If the folder is gone, for instance with its disk, reading goes on:
-        other processes find no lock there either. Raises OSError when the file can't be opened or
-        locked.
+        It may be held already. One whose holder was stopped is free at the next try. If the folder
+        is gone, for instance with its disk, reading goes on: other processes find no lock there
+        either. Raises OSError when the file can't be opened or locked.
         """
         if self._file is not None:
             return True
@@ -57,6 +59,8 @@ class DeviceLock:
             self._recall(file)
             self._file = file
         except BlockingIOError:
+            if is_stopped(file):
+                self._discard(file)
             return False
         except OSError as error:  # a network file system may know no locks
             raise OSError(error.errno, error.strerror, str(self._path)) from error
@@ -64,6 +68,12 @@ class DeviceLock:
             if self._file is None:
                 os.close(file)
         return True
+
+    def _discard(self, file: int) -> None:
+        """Remove a file whose lock is of no use, unless it was replaced: the next try works."""
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file), self._path.stat()):
+                self._path.unlink()
 
     def release(self) -> None:
         """Record the last contact and release the lock; does nothing if it is not held."""
