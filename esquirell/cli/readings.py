@@ -1,7 +1,7 @@
 """`esquirell readings` and `statistics`: what is stored."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,8 @@ def readings(call: Call, /, **given: Any) -> None:  # noqa: ANN401 - as click ha
         with new_file(options.output, force=options.force) as file:
             export.write(form, found, file, calendar)
     else:
-        _print(found, form, calendar)
+        upstream = {one.name: one.upstream for one in call.settings.meters}
+        _print(found, form, calendar, upstream)
 
 
 def _form(call: Call, options: Options) -> str:
@@ -140,14 +141,14 @@ def _named(call: Call, names: Sequence[str]) -> list[str]:
     return expand(names, call.settings.meters, {*call.settings.meter_names, *stored})
 
 
-def _print(found: Found, form: str, calendar: Calendar) -> None:
+def _print(found: Found, form: str, calendar: Calendar, upstream: Mapping[str, str]) -> None:
     match form:
         case "json":
             write_json(found.rows, found.columns, sys.stdout)
         case "csv":
             write_csv(found.rows, found.columns, sys.stdout, calendar)
         case _:
-            print_table(found.rows, found.columns, calendar)
+            print_table(found.rows, found.columns, calendar, upstream)
 
 
 statistics = Command(

@@ -7,8 +7,7 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TextIO
 
@@ -33,6 +32,7 @@ _MARK = " ~"
 _NOTHING = "nothing is stored for that time"
 _ESTIMATED = "~ estimated: the energy of a gap, spread evenly over it"
 _TIME_WIDTH = 19
+_YEAR = len("2026-")
 
 
 def write_json(rows: Iterable[Row], columns: Columns, target: TextIO) -> None:
@@ -64,55 +64,79 @@ def write_csv(
         say(_NOTHING, err=True)
 
 
-def print_table(rows: Iterable[Row], columns: Columns, calendar: Calendar) -> None:
-    """Print what fits in a terminal, in local time; everything when piped."""
+def print_table(
+    rows: Iterable[Row], columns: Columns, calendar: Calendar, upstream: Mapping[str, str]
+) -> None:
+    """Print what fits in a terminal, in local time; everything when piped.
+
+    The sums leave out meters whose energy another one of the table measures as well: the one that
+    `upstream` names.
+    """
     if not in_terminal():
         write_csv(rows, columns, sys.stdout, calendar, separator="\t")
         return
-    meter_width = max(map(len, columns.of), default=0) if columns.several else 0
-    keys = columns.wanted or _fitting(columns, meter_width)
+    keys, widths = _layout(columns)
+    contained = {name for name in columns.of if _above(name, upstream) & set(columns.of)}
     sums: dict[str, float] = {}
     count = 0
     marked = False
     for row in rows:
         if not count:
-            _print_headings(calendar.zone, keys, meter_width)
+            _print_headings(calendar.zone, keys, widths)
         count += 1
-        cells = [(key, shown(key, row.values.get(key))) for key in keys]
-        if columns.view != "raw":
+        if columns.view != "raw" and row.meter not in contained:
             _add(sums, row, keys)
-        time = _time(row.at, columns.view, calendar)
         marked = marked or row.estimated
-        time += _MARK if row.estimated else ""
-        sys.stdout.write(_line(time, row.meter, cells, meter_width) + "\n")
+        cells = [(key, shown(key, row.values.get(key))) for key in keys]
+        time = _time(row, columns.view, calendar, widths[0])
+        sys.stdout.write(_line(time, row.meter, cells, widths) + "\n")
     if sums and count > 1:
         cells = [(key, shown(key, sums[key]) if key in sums else "") for key in keys]
-        sys.stdout.write(_line(_SUM, "", cells, meter_width) + "\n")
+        sys.stdout.write(_line(_SUM, "", cells, widths) + "\n")
     sys.stdout.flush()
     if not count:
         say(_NOTHING)
         return
-    if marked:
-        say(_ESTIMATED, err=True)
+    _explain(marked=marked, contained=contained if sums else ())
     if hidden := len(set(columns.keys) - set(keys)):
         are = "quantity is" if hidden == 1 else "quantities are"
         say(f"{hidden} {are} not shown: --quantity KEY, or --format csv", err=True)
 
 
-def _time(at: datetime, view: View, calendar: Calendar) -> str:
-    return calendar.local(at).strftime(SHOWN) if view == "raw" else calendar.title(at, view)
+def _explain(*, marked: bool, contained: Collection[str]) -> None:
+    if marked:
+        say(_ESTIMATED, err=True)
+    if contained:
+        names = ", ".join(sorted(contained))
+        say(f"the sum leaves out what is behind another meter: {names}", err=True)
 
 
-def _print_headings(zone: str, keys: Sequence[str], meter_width: int) -> None:
+def _time(row: Row, view: View, calendar: Calendar, width: int) -> str:
+    """Return the time of a row, without the year where it does not fit."""
+    time = calendar.local(row.at).strftime(SHOWN) if view == "raw" else calendar.title(row.at, view)
+    if len(time) > width - len(_MARK) and width < _TIME_WIDTH:
+        time = time[_YEAR:]
+    return time + (_MARK if row.estimated else "")
+
+
+def _above(meter: str, upstream: Mapping[str, str]) -> set[str]:
+    """Return the meters that measure this one's energy as well."""
+    above: set[str] = set()
+    while (meter := upstream.get(meter, "")) and meter not in above:
+        above.add(meter)
+    return above
+
+
+def _print_headings(zone: str, keys: Sequence[str], widths: tuple[int, int]) -> None:
     """Print the keys, one word per line where that is narrower, and their units."""
     words = {key: _words(key) for key in keys}
     height = max((len(lines) for lines in words.values()), default=1)
-    first = (zone, "meter")
+    first = (zone if len(zone) <= widths[0] else zone.rpartition("/")[2], "meter")
     for number in range(height):
         cells = [(key, "".join(words[key][number : number + 1])) for key in keys]
-        click.echo(_line(*first, cells, meter_width))
+        click.echo(_line(*first, cells, widths))
         first = ("", "")
-    click.echo(_line("", "", [(key, quantity_of(key).unit) for key in keys], meter_width))
+    click.echo(_line("", "", [(key, quantity_of(key).unit) for key in keys], widths))
 
 
 def _add(sums: dict[str, float], row: Row, keys: Iterable[str]) -> None:
@@ -123,19 +147,33 @@ def _add(sums: dict[str, float], row: Row, keys: Iterable[str]) -> None:
             sums[key] = sums.get(key, 0.0) + value
 
 
-def _fitting(columns: Columns, meter_width: int) -> list[str]:
-    """Return the keys that fit: for periods, energies first."""
-    first = (*_POWER, *_ENERGY) if columns.view == "raw" else (*_ENERGY, *_POWER)
-    ranks = {key: place for place, key in enumerate((*first, *_REST))}
-    left = shutil.get_terminal_size().columns - _TIME_WIDTH
-    left -= meter_width + len(_GAP) if meter_width else 0
+def _layout(columns: Columns) -> tuple[Sequence[str], tuple[int, int]]:
+    """Return the keys to show, and the widths of time and meter; without the year if need be."""
+    meter_width = max(map(len, columns.of), default=0) if columns.several else 0
+    left = shutil.get_terminal_size().columns - (meter_width and len(_GAP) + meter_width)
+    for time_width in (_TIME_WIDTH, _TIME_WIDTH - _YEAR):
+        keys = columns.wanted or _fitting(columns, left - time_width)
+        if left - time_width >= sum(len(_GAP) + _width(key) for key in keys) > 0:
+            break
+    return keys or sorted(columns.keys, key=_ranking(columns))[:1], (time_width, meter_width)
+
+
+def _fitting(columns: Columns, room: int) -> list[str]:
+    """Return the most wanted keys that fit."""
     fitting: list[str] = []
-    for key in sorted(columns.keys, key=lambda key: _rank(key, ranks)):
-        left -= len(_GAP) + _width(key)
-        if left < 0:
+    for key in sorted(columns.keys, key=_ranking(columns)):
+        room -= len(_GAP) + _width(key)
+        if room < 0:
             break
         fitting.append(key)
     return fitting
+
+
+def _ranking(columns: Columns) -> Callable[[str], tuple[bool, int]]:
+    """Return the order of the keys: for periods, energies first."""
+    first = (*_POWER, *_ENERGY) if columns.view == "raw" else (*_ENERGY, *_POWER)
+    ranks = {key: place for place, key in enumerate((*first, *_REST))}
+    return lambda key: _rank(key, ranks)
 
 
 def _rank(key: str, ranks: Mapping[str, int]) -> tuple[bool, int]:
@@ -145,10 +183,10 @@ def _rank(key: str, ranks: Mapping[str, int]) -> tuple[bool, int]:
     return plain != quantity, ranks.get(quantity, len(ranks))
 
 
-def _line(time: str, meter: str, cells: Iterable[tuple[str, str]], meter_width: int) -> str:
-    line = time.ljust(_TIME_WIDTH)
-    if meter_width:
-        line += _GAP + meter.ljust(meter_width)
+def _line(time: str, meter: str, cells: Iterable[tuple[str, str]], widths: tuple[int, int]) -> str:
+    line = time.ljust(widths[0])
+    if widths[1]:
+        line += _GAP + meter.ljust(widths[1])
     return line + "".join(_GAP + text.rjust(_width(key)) for key, text in cells)
 
 

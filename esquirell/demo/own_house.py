@@ -48,7 +48,7 @@ def picture(house: House, sight: WatchState, elapsed_s: float, console: Console)
         Text(),
         Text("Ctrl-C ends this screen; the service continues", "dim"),
     ]
-    table = readings(sight.states, house.meters, console.height - LEAST_MESSAGES - 6)
+    table = readings(sight.states, house.meters, console.height - LEAST_MESSAGES - 6, console)
     middle: list[RenderableType] = [
         table,
         *_silent(house, sight),

@@ -1,7 +1,7 @@
 """The demo's two views: live in a terminal, else a plain line every few seconds."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -23,9 +23,18 @@ LEAST_MESSAGES = 3
 State = Mapping[str, Any]
 
 SHOWN = ("active_power", "voltage", "current", "energy_import", "energy_export")
-
-
 ABSENT = "·"
+# The columns of several meters, from left to right, and what they show.
+_VOLTAGE = "voltage, V"
+_PHASED = {f"{phase.upper()}, W": f"active_power_{phase}" for phase in PHASES}
+_COMPACT = _PHASED | {
+    "total, W": "active_power",
+    _VOLTAGE: "voltage",
+    "import, kWh": "energy_import",
+    "export, kWh": "energy_export",
+}
+_LEAST_WANTED = ((_VOLTAGE,), tuple(_PHASED), ("export, kWh",), ("import, kWh",))
+_UNLIMITED = 1000
 
 
 class Screen:
@@ -53,7 +62,9 @@ class Screen:
     def picture(self, state: DemoState) -> Group:
         above, progress, below = self._head(state), list(_progress(state)), list(self._hints())
         room = self._console.height - self._height([above, *progress, *below])
-        table = readings(state.sight.states, self._facts.meters, room - LEAST_MESSAGES)
+        table = readings(
+            state.sight.states, self._facts.meters, room - LEAST_MESSAGES, self._console
+        )
         last = messages(state.sight.last, room - self._height([table]))
         return Group(above, table, *progress, *last, *below)
 
@@ -175,50 +186,67 @@ def figure(state: State, key: str) -> str:
     return f"{value:.{split_key(key)[0].precision}f}"
 
 
-def readings(states: Mapping[str, State], meters: Sequence[str], lines: int) -> Table:
-    """Return the table: one meter in detail, several in one line each, at most `lines`."""
+def readings(
+    states: Mapping[str, State], meters: Sequence[str], lines: int, console: Console
+) -> Table:
+    """Return the table: one meter in detail, several in one line each, at most `lines`.
+
+    No name and no number is broken: what does not fit is left out, the least wanted first.
+    """
     if len(meters) == 1:
-        return _detailed(meters[0], states.get(meters[0], {}))
+        return _fitting(_detailed(meters[0], states.get(meters[0], {})), console)
     if len(meters) < lines:
-        return _compact(states, meters)
+        return _fitting(_compact(states, meters), console)
     shown = meters[: max(lines - 2, 1)]
-    table = _compact(states, shown)
+    table = _fitting(_compact(states, shown), console)
     table.add_row(Text(f"+ {len(meters) - len(shown)} more", "dim"))
     return table
 
 
-def _detailed(meter: str, state: State) -> Table:
-    table = _table(meter)
-    for head in (*(f"phase {phase.upper()}" for phase in PHASES), "total"):
-        table.add_column(head, justify="right", min_width=12, no_wrap=True)
-    table.add_column(style="dim")
-    for name in SHOWN:
-        quantity = QUANTITIES[name]
-        table.add_row(quantity.label, *_cells(state, *_by_phase(name), name), quantity.unit)
+def _fitting(tables: Iterable[Table], console: Console) -> Table:
+    """Return the first that is not wider than the terminal, else the last."""
+    unlimited = console.options.update(max_width=_UNLIMITED)
+    for table in tables:
+        if console.measure(table, options=unlimited).maximum <= console.width:
+            break
     return table
 
 
-def _compact(states: Mapping[str, State], meters: Sequence[str]) -> Table:
-    table = _table("")
-    heads = (*(f"{phase.upper()}, W" for phase in PHASES), "total, W")
-    for head in (*heads, "voltage, V", "import, kWh", "export, kWh"):
-        table.add_column(head, justify="right", min_width=5, no_wrap=True)
-    for meter in meters:
-        state = states.get(meter, {})
-        powers = _cells(state, *_by_phase("active_power"), "active_power")
-        energies = _cells(state, "energy_import", "energy_export")
-        table.add_row(meter, *powers, _voltages(state), *energies)
-    return table
+def _detailed(meter: str, state: State) -> Iterator[Table]:
+    phases = [name for name in PHASES if any(_known(state, f"{key}_{name}") for key in SHOWN)]
+    for shown, width in ((phases, 12), (phases, 0), ((), 0)):
+        table = _table(meter)
+        for head in (*(f"phase {phase.upper()}" for phase in shown), "total"):
+            table.add_column(head, justify="right", min_width=width, no_wrap=True)
+        table.add_column(style="dim")
+        for name in SHOWN:
+            keys = (*(f"{name}_{phase}" for phase in shown), name)
+            quantity = QUANTITIES[name]
+            table.add_row(quantity.label, *_cells(state, *keys), quantity.unit)
+        yield table
+
+
+def _compact(states: Mapping[str, State], meters: Sequence[str]) -> Iterator[Table]:
+    for dropped in range(len(_LEAST_WANTED) + 1):
+        without = [head for group in _LEAST_WANTED[:dropped] for head in group]
+        heads = [head for head in _COMPACT if head not in without]
+        table = _table("")
+        for head in heads:
+            table.add_column(head, justify="right", min_width=5, no_wrap=True)
+        for meter in meters:
+            state = states.get(meter, {})
+            table.add_row(meter, *(_cell(state, head) for head in heads))
+        yield table
+
+
+def _cell(state: State, head: str) -> Text:
+    return Text(_voltages(state)) if head == _VOLTAGE else _cells(state, _COMPACT[head])[0]
 
 
 def _table(first: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column(first, no_wrap=True, header_style="bold", style="bold")
     return table
-
-
-def _by_phase(name: str) -> list[str]:
-    return [f"{name}_{phase}" for phase in PHASES]
 
 
 def _cells(state: State, *keys: str) -> list[Text]:
@@ -228,4 +256,10 @@ def _cells(state: State, *keys: str) -> list[Text]:
 
 
 def _voltages(state: State) -> str:
-    return " ".join(figure(state, key).partition(".")[0] for key in _by_phase("voltage"))
+    """Return the voltage of each phase, or the only one, in whole volts."""
+    phases = [key for phase in PHASES if _known(state, key := f"voltage_{phase}")]
+    return " ".join(figure(state, key).partition(".")[0] for key in phases or ["voltage"])
+
+
+def _known(state: State, key: str) -> bool:
+    return finite(state.get(key)) is not None

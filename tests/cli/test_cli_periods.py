@@ -169,3 +169,30 @@ def test_where_a_gap_was_spread_hours_say_that_they_are_estimated(house: Home) -
     assert len(marked) == 5
     assert "~ estimated" in terminal.text
     assert "estimated" not in esquirell(*DAY, "--json").json[0]
+
+
+def test_the_sum_counts_energy_once_that_two_meters_measure(home: Home) -> None:
+    home.configure(
+        meter(),
+        meter("fridge", upstream='upstream = "main"'),
+        meter("ice", upstream='upstream = "fridge"'),
+        meter("barn"),
+    )
+    energies = {"main": 10.0, "fridge": 2.0, "ice": 1.0, "barn": 4.0}
+    home.store(
+        [
+            Reading(name, MIDNIGHT + timedelta(hours=hour), {"energy_import": hour * kwh})
+            for name, kwh in energies.items()
+            for hour in (0, 1)
+        ],
+        {name: MeterStatus(keys=("energy_import",)) for name in energies},
+    )
+    command = [sys.executable, "-m", "esquirell", "statistics", "--since", "2025-11-19"]
+    for named, kwh, contained in (
+        (energies, "14.00", "fridge, ice"),
+        (["main", "ice"], "10.00", "ice"),
+    ):
+        with Terminal([*command, *named]) as terminal:
+            assert terminal.finish() == 0, terminal.text
+        assert next(line for line in terminal.text.splitlines() if "sum " in line).split()[1] == kwh
+        assert f"the sum leaves out what is behind another meter: {contained}" in terminal.text

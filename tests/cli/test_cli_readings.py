@@ -205,3 +205,14 @@ def test_in_a_terminal_only_what_fits_in_the_time_of_the_house() -> None:
     assert first.split() == ["2026-11-22", "11:15:00", "-484", "-", "236.0"]
     said = " ".join(terminal.text.split())
     assert said.endswith("1 quantity is not shown: --quantity KEY, or --format csv")
+
+
+@pytest.mark.usefixtures("house")
+@pytest.mark.parametrize("columns", [24, 35])
+def test_in_a_narrow_terminal_the_year_goes_before_the_last_value(columns: int) -> None:
+    command = [sys.executable, "-m", "esquirell", "readings", *ALWAYS]
+    with Terminal(command, columns) as terminal:
+        assert terminal.finish() == 0
+    rows = [line.split() for line in terminal.text.splitlines()]
+    assert ["11-22", "11:16:30", "plug", "12"] in rows
+    assert terminal.text.partition("Europe/Warsaw")[2].split()[:2] == ["meter", "active"]

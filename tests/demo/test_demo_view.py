@@ -1,7 +1,7 @@
 """What is shown: figures, lines in a terminal, and what a listener makes of odd messages."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,18 +107,38 @@ def test_many_meters_leave_room_for_the_rest() -> None:
     assert lines[-1] == "Ctrl-C ends the demo and removes everything"
 
 
-def test_several_meters_fit_the_width() -> None:
-    names = ["house", "greenhouse"]
-    full = {
-        "energy_import": 23566.94,
-        "energy_export": 11645.06,
-        "active_power": -5911.0,
-        **{f"active_power_{one}": -5911.0 for one in "abc"},
-        **{f"voltage_{one}": 231.2 for one in "abc"},
-    }
-    printed = io.StringIO()
-    Console(file=printed, width=80).print(readings(dict.fromkeys(names, full), names, 10))
-    assert "…" not in printed.getvalue()
+FULL = {
+    "energy_import": 23566.94,
+    "energy_export": 11645.06,
+    "active_power": -5911.0,
+    "current": 25.6,
+    **{f"active_power_{one}": -5911.0 for one in "abc"},
+    **{f"voltage_{one}": 231.2 for one in "abc"},
+}
+PLUG = {"active_power": 598.2, "voltage": 232.4, "energy_import": 0.05}
+
+
+def table(states: Mapping[str, Mapping[str, object]], width: int) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(readings(states, list(states), 10, console))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("names", [["house"], ["house", "greenhouse"]])
+def test_no_name_and_no_number_is_broken_in_a_narrow_terminal(names: list[str], width: int) -> None:
+    text = table(dict.fromkeys(names, FULL), width)
+    assert "…" not in text
+    assert all(len(line.rstrip()) <= width for line in text.splitlines())
+    for shown in (*names, "-5911", "23566.94"):
+        assert shown in text
+
+
+def test_a_plug_has_its_voltage_in_the_table_and_no_phases_of_its_own() -> None:
+    row = table({"house": FULL, "plug": PLUG}, 80).splitlines()[2]
+    assert row.split() == ["plug", "·", "·", "·", "598", "232", "0.05", "·"]
+    assert "phase" not in table({"plug": PLUG}, 80)
 
 
 def test_a_listener_counts_each_reading_once_and_ignores_other_messages(broker: Mosquitto) -> None:
