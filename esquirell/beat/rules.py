@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from textwrap import shorten
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,9 @@ from esquirell.domain.record import record
 from esquirell.domain.schedule import Schedule
 
 FIELDS = 5
+_WITH_YEAR = 7
+_UNQUOTED = "; put it in quotation marks, or the shell takes each * for the files of the folder"
+_SHOWN = 60
 _ORDINALS = ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 _INTERVAL = re.compile(r"^Every (?P<ordinal>[a-z]+|\d+(?:st|nd|rd|th)) (?P<unit>minute|hour)\b")
 # Applied in this order: a pattern and its replacement.
@@ -107,7 +111,11 @@ def check_cron(text: str, zone: str) -> None:
     """Reject a crontab that never runs or does not have five fields. Raises ConfigError."""
     fields = len(text.split())
     if fields != FIELDS:
-        raise ConfigError(f'cron "{text}" has {fields} field{"s" * (fields != 1)}, not five')
+        shown = shorten(text, _SHOWN, placeholder=" …")
+        raise ConfigError(
+            f'cron "{shown}" has {fields} field{"s" * (fields != 1)}, not five: minute, hour, day, '
+            f"month and weekday{_UNQUOTED if fields > _WITH_YEAR else ''}"
+        )
     try:
         now = datetime.now(ZoneInfo(zone))
     except (KeyError, ValueError, OSError) as error:

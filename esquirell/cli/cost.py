@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import click
 
 from esquirell.cli.call import Call, Command, OneOf, misuse, pass_call
-from esquirell.cli.meter_names import METER
+from esquirell.cli.meter_names import METER, behind
 from esquirell.cli.moments import SINCE, UNTIL, span_of
 from esquirell.cli.output import in_terminal, print_json, print_table, warn, working
+from esquirell.cli.rows import say_uncounted
 from esquirell.cli.tariffs import require_tariff
 from esquirell.domain.errors import CommandError
 from esquirell.domain.periods import Calendar
@@ -70,7 +71,8 @@ def cost(
     elif form == "csv":
         sys.stdout.writelines(cost_lines(rows, call.storage.calendar, resolution))
     else:
-        _print([_line(row, call.storage.calendar, resolution) for row in rows])
+        lines = [_line(row, call.storage.calendar, resolution) for row in rows]
+        _print(lines, behind(meters, call.settings.meters))
 
 
 def _rows(call: Call, query: CostQuery) -> list[CostRow]:
@@ -90,12 +92,15 @@ def _line(row: CostRow, calendar: Calendar, period: CostPeriod) -> Line:
     return row.payload() | {"start": name(row.cost.start, period)}
 
 
-def _print(lines: Sequence[Line]) -> None:
+def _print(lines: Sequence[Line], contained: set[str]) -> None:
     columns = _columns(lines) if in_terminal() else COST_COLUMNS
     shown = [[_cell(line[key]) for key in columns] for line in lines]
-    if in_terminal() and len(lines) > 1 and len({line["currency"] for line in lines}) == 1:
-        shown.append([_sum(lines, key) for key in columns])
+    summed = in_terminal() and len(lines) > 1 and len({line["currency"] for line in lines}) == 1
+    if summed:
+        shown.append([_sum(lines, key, contained) for key in columns])
     print_table(columns, shown, _FIGURES, empty="there are no costs for that period")
+    if summed:
+        say_uncounted(contained)
     if lacking := sum(float(str(line["unpriced"])) for line in lines):
         warn(f"{lacking:.2f} kWh have no price and are not included in the cost: set import_price")
 
@@ -108,11 +113,20 @@ def _columns(lines: Sequence[Line]) -> list[str]:
     return [key for key in COST_COLUMNS[:-1] if key not in same]
 
 
-def _sum(lines: Sequence[Line], key: str) -> str:
+def _sum(lines: Sequence[Line], key: str, contained: set[str]) -> str:
     """Return the last cell of a column: the sum of its figures."""
     if key not in _FIGURES:
         return "sum" if key == "start" else ""
-    return _cell(sum(float(str(line[key])) for line in lines))
+    return _cell(sum(_counted(line, key, contained) for line in lines))
+
+
+def _counted(line: Line, key: str, contained: set[str]) -> float:
+    """Return what a row adds to a sum; of a meter whose energy another one measures, its fee."""
+    if line["meter"] in contained:
+        if key not in {"fee", "total"}:
+            return 0.0
+        key = "fee"
+    return float(str(line[key]))
 
 
 def _cell(value: object) -> str:

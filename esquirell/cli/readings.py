@@ -1,7 +1,7 @@
 """`esquirell readings` and `statistics`: what is stored."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import click
 from esquirell.cli import export
 from esquirell.cli.call import Call, Command, OneOf, misuse, pass_call
 from esquirell.cli.export import load_arrow, new_file
-from esquirell.cli.meter_names import METER, expand
+from esquirell.cli.meter_names import METER, behind, expand
 from esquirell.cli.moments import SINCE, UNTIL, span_of
 from esquirell.cli.output import working
 from esquirell.cli.rows import print_table, write_csv, write_json
@@ -94,8 +94,7 @@ def readings(call: Call, /, **given: Any) -> None:  # noqa: ANN401 - as click ha
         with new_file(options.output, force=options.force) as file:
             export.write(form, found, file, calendar)
     else:
-        upstream = {one.name: one.upstream for one in call.settings.meters}
-        _print(found, form, calendar, upstream)
+        _print(found, form, calendar, behind(found.columns.of, call.settings.meters))
 
 
 def _form(call: Call, options: Options) -> str:
@@ -141,14 +140,14 @@ def _named(call: Call, names: Sequence[str]) -> list[str]:
     return expand(names, call.settings.meters, {*call.settings.meter_names, *stored})
 
 
-def _print(found: Found, form: str, calendar: Calendar, upstream: Mapping[str, str]) -> None:
+def _print(found: Found, form: str, calendar: Calendar, contained: set[str]) -> None:
     match form:
         case "json":
             write_json(found.rows, found.columns, sys.stdout)
         case "csv":
             write_csv(found.rows, found.columns, sys.stdout, calendar)
         case _:
-            print_table(found.rows, found.columns, calendar, upstream)
+            print_table(found.rows, found.columns, calendar, contained)
 
 
 statistics = Command(

@@ -65,18 +65,16 @@ def write_csv(
 
 
 def print_table(
-    rows: Iterable[Row], columns: Columns, calendar: Calendar, upstream: Mapping[str, str]
+    rows: Iterable[Row], columns: Columns, calendar: Calendar, contained: Collection[str]
 ) -> None:
     """Print what fits in a terminal, in local time; everything when piped.
 
-    The sums leave out meters whose energy another one of the table measures as well: the one that
-    `upstream` names.
+    The sums leave out the `contained` meters, whose energy another one measures as well.
     """
     if not in_terminal():
         write_csv(rows, columns, sys.stdout, calendar, separator="\t")
         return
     keys, widths = _layout(columns)
-    contained = {name for name in columns.of if _above(name, upstream) & set(columns.of)}
     sums: dict[str, float] = {}
     count = 0
     marked = False
@@ -97,15 +95,17 @@ def print_table(
     if not count:
         say(_NOTHING)
         return
-    _explain(marked=marked, contained=contained if sums else ())
+    if marked:
+        say(_ESTIMATED, err=True)
+    if sums:
+        say_uncounted(contained)
     if hidden := len(set(columns.keys) - set(keys)):
         are = "quantity is" if hidden == 1 else "quantities are"
         say(f"{hidden} {are} not shown: --quantity KEY, or --format csv", err=True)
 
 
-def _explain(*, marked: bool, contained: Collection[str]) -> None:
-    if marked:
-        say(_ESTIMATED, err=True)
+def say_uncounted(contained: Collection[str]) -> None:
+    """Name the meters that a sum leaves out, if there are any."""
     if contained:
         names = ", ".join(sorted(contained))
         say(f"the sum leaves out what is behind another meter: {names}", err=True)
@@ -117,14 +117,6 @@ def _time(row: Row, view: View, calendar: Calendar, width: int) -> str:
     if len(time) > width - len(_MARK) and width < _TIME_WIDTH:
         time = time[_YEAR:]
     return time + (_MARK if row.estimated else "")
-
-
-def _above(meter: str, upstream: Mapping[str, str]) -> set[str]:
-    """Return the meters that measure this one's energy as well."""
-    above: set[str] = set()
-    while (meter := upstream.get(meter, "")) and meter not in above:
-        above.add(meter)
-    return above
 
 
 def _print_headings(zone: str, keys: Sequence[str], widths: tuple[int, int]) -> None:

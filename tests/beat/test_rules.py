@@ -147,6 +147,17 @@ def test_an_unknown_zone_is_refused() -> None:
         check_cron("* * * * *", "Mars/Base")
 
 
+def test_a_crontab_whose_asterisks_a_shell_took_for_files_is_shown_in_short() -> None:
+    files = " ".join(f"file{number}.key" for number in range(26))
+    with pytest.raises(ConfigError) as caught:
+        check_cron(f"61 {files} {files}", WARSAW)
+    sentence = str(caught.value)
+    assert "has 53 fields, not five: minute, hour, day, month and weekday; put it in" in sentence
+    assert len(sentence) < 250
+    with pytest.raises(ConfigError, match=r"month and weekday$"):
+        check_cron("0 0 6 * * *", WARSAW)
+
+
 @pytest.mark.parametrize(
     "schedule",
     [

@@ -169,3 +169,26 @@ def test_in_a_terminal_each_row_fits_into_a_line(resolution: str, start: str) ->
     assert " ".join(rows[0]).startswith(f"{start} main ")
     last = terminal.text.splitlines()[-1].split()
     assert last[0] == ("sum" if len(rows) > 1 else start)
+
+
+def test_the_sum_counts_energy_once_that_two_meters_measure_and_each_fee(house: Home) -> None:
+    each = TARIFF.replace('meters = ["main"]', "fee_for_each_meter = true")
+    house.configure(meter(), meter("fridge", upstream='upstream = "main"'), each)
+    house.store(
+        [
+            Reading("fridge", MIDNIGHT + timedelta(hours=hour), {"energy_import": hour})
+            for hour in (0, 9)
+        ],
+        {},
+    )
+    command = [sys.executable, "-m", "esquirell", "cost", *SPAN, "--resolution", "month"]
+    with Terminal(command, columns=120) as terminal:
+        assert terminal.finish() == 0, terminal.text
+    cells = [line.split() for line in terminal.text.splitlines()]
+    main = next(row[2:] for row in cells if "main" in row)
+    fridge = next(row[2:] for row in cells if row[1:2] == ["fridge"])
+    total = next(row[1:] for row in cells if row[:1] == ["sum"])
+    assert fridge[0] == "9.00"
+    assert total[:4] == main[:4]
+    assert float(total[4]) == float(main[4]) + float(fridge[4])
+    assert float(total[5]) == pytest.approx(float(main[5]) + float(fridge[4]), abs=0.011)
