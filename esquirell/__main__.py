@@ -9,7 +9,7 @@ from esquirell.cli.errors import run
 # Loading creates sixty to a hundred thousand lasting objects. Python's garbage collector would
 # scan them in 150 to 250 rounds, and once more at exit: a quarter of the time of a short command.
 LOADED_OBJECTS = 200_000
-# Restart with a changed password, see `esquirell.daemon.restarting`, which few commands load.
+# Restart with a changed password, see `esquirell.daemon.announcing`, which few commands load.
 BEGIN_ANEW = 76
 
 

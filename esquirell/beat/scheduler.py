@@ -12,7 +12,7 @@ from celery.beat import SchedulingError
 from celery.utils.saferepr import saferepr
 from kombu.exceptions import OperationalError
 
-from esquirell.beat import entry as entries
+from esquirell.beat import timetable as entries
 from esquirell.beat.redbeat import RedBeatScheduler, client_of, settings_of
 from esquirell.beat.snapshot import SEEDED_KEY, Order, ScheduleSnapshot, ScheduleSnapshots
 from esquirell.beat.timetable_view import UNREADABLE

@@ -1,12 +1,17 @@
-"""Tasks that workers hold, as they report every few seconds, and cancelled tasks."""
+"""Tasks sent to any worker, held by workers as these report every few seconds, or cancelled."""
 
 import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
-from esquirell.broker.connection import Client, reaching_redis
-from esquirell.domain.tasks import HeldTask
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from esquirell.broker.connection import Client, RedisError, reaching_redis, unavailable
+from esquirell.broker.queue import COMMANDS, sent_now
+from esquirell.domain.tasks import COMMAND_HEADER, SCHEDULE_HEADER, HeldTask
 
 PREFIX = "esquirell:held:"
 # Several times a worker's reporting interval.
@@ -14,6 +19,40 @@ KEPT_S = 30
 REVOKED = "esquirell:cancelled"
 # As long as a worker remembers it by itself (Celery's REVOKE_EXPIRES).
 REVOKED_FOR_S = 10_800
+
+
+class TaskSender:
+    """Sends requested tasks, which do not queue behind scheduled polls."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def send(
+        self,
+        task: str,
+        kwargs: Mapping[str, Any],
+        task_id: str,
+        expires_s: int,
+        schedule: str | None = None,
+    ) -> None:
+        """Send a task, to be discarded if no worker takes it in time.
+
+        `schedule` is the one that this is a run of. Raises UnavailableError.
+        """
+        headers = {COMMAND_HEADER: task_id} | ({SCHEDULE_HEADER: schedule} if schedule else {})
+        try:
+            self._app.send_task(
+                task,
+                kwargs=dict(kwargs),
+                task_id=task_id,
+                queue=COMMANDS,
+                expires=expires_s,
+                # Its result is in the record of the command.
+                ignore_result=True,
+                headers=sent_now(headers),
+            )
+        except (OperationalError, RedisError, OSError) as error:
+            raise unavailable(error) from None
 
 
 class HeldTasks:

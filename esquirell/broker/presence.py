@@ -1,19 +1,27 @@
-"""Which processes are alive and in which roles, as each reports in Redis every few seconds."""
+"""What processes tell each other in Redis: which are alive, orders, and where their state is."""
 
 import json
+import socket
+import uuid
 from collections.abc import Iterable
 
 import redis
 
-from esquirell.broker.connection import reaching_redis
+from esquirell.broker.connection import Client, reaching_redis
 from esquirell.broker.diagnosis import probe
-from esquirell.domain.process import Process, process_of
+from esquirell.domain.process import Order, Process, process_of
 
 ALIVE_S = 20
 # A process that disappeared without shutting down is listed for a day.
 NAMED_S = 86_400
 PREFIX = "esquirell:role:"
 PROCESSES = "esquirell:process:"
+
+KEY = "esquirell:orders"
+# Longer than the interval at which processes check, but too short for a late surprise.
+VALID_S = 60
+
+PLACES = "esquirell:places:"
 
 
 class Presence:
@@ -101,3 +109,52 @@ def _read(text: str | None) -> Process | None:
         return process_of(json.loads(text)) if text else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+class Orders:
+    """Sends orders, the newest of each kind, to processes that check within a minute."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def give(self, kind: str, value: str = "") -> Order:
+        """Send an order to all processes. Raises UnavailableError."""
+        order = Order(uuid.uuid4().hex, value)
+        key = f"{KEY}:{kind}"
+        with reaching_redis():
+            self._client.set(key, json.dumps([order.id, order.value]), ex=VALID_S)
+        return order
+
+    def newest(self, *kinds: str) -> dict[str, Order]:
+        """Return the newest order of each kind that has one. Raises UnavailableError."""
+        with reaching_redis():
+            found = self._client.mget([f"{KEY}:{kind}" for kind in kinds])
+        read = {kind: _order(text) for kind, text in zip(kinds, found, strict=True)}
+        return {kind: order for kind, order in read.items() if order}
+
+
+def _order(text: object) -> Order | None:
+    """Parse an order; a foreign value is ignored."""
+    try:
+        order_id, value = json.loads(str(text or ""))
+    except (ValueError, TypeError):
+        return None
+    return Order(str(order_id), str(value))
+
+
+class RememberedDirectories:
+    """Remembers the state directories of this machine. All methods raise UnavailableError."""
+
+    def __init__(self, client: Client, host: str = "") -> None:
+        self._client = client
+        self._key = f"{PLACES}{host or socket.gethostname()}"
+
+    def knows(self, folder: str) -> bool:
+        """Return whether a service on this machine has had its state there."""
+        with reaching_redis():
+            return bool(self._client.sismember(self._key, folder))
+
+    def note(self, folder: str) -> None:
+        """Remember a directory."""
+        with reaching_redis():
+            self._client.sadd(self._key, folder)

@@ -156,7 +156,7 @@ class OneOf(click.Choice[str]):
             return value
         meant = similar(value, self.choices)
         hint = f"; did you mean {meant!r}?" if meant else ""
-        known = ", ".join(one for one in self.choices if one)
+        known = ", ".join(choice for choice in self.choices if choice)
         return self.fail(f"{value!r} is not one of {known}{hint}", param, ctx)
 
 

@@ -41,7 +41,7 @@ SECTIONS = {
         "beat": ("run:beat", "Run the scheduler alone."),
         "bridge": ("run:bridge", "Run the MQTT bridge alone."),
         "web": ("web:web", "Serve the page alone; show its password; manage tokens."),
-        "flower": ("flower:flower", "Show tasks and workers on a web page (Flower)."),
+        "flower": ("run:flower", "Show tasks and workers on a web page (Flower)."),
     },
 }
 

@@ -57,7 +57,11 @@ def health(call: Call, role: str | None, *, here: bool) -> None:
 def _unrepeated(sentences: Sequence[str]) -> list[str]:
     """Return sentences without those that are part of others."""
     unique = dict.fromkeys(sentences)
-    return [one for one in unique if not any(one in other for other in unique if other != one)]
+    return [
+        sentence
+        for sentence in unique
+        if not any(sentence in other for other in unique if other != sentence)
+    ]
 
 
 def _processes(call: Call) -> tuple[Sequence[Process], list[str]]:
@@ -108,7 +112,7 @@ def silence(processes: Sequence[Process]) -> str | None:
 
     `processes` are all that Redis knows of.
     """
-    silent_s = [one.gone_s for one in _vanished(processes) if one.gone_s is not None]
+    silent_s = [process.gone_s for process in _vanished(processes) if process.gone_s is not None]
     return SILENT.format(silent_s=min(silent_s)) if silent_s else None
 
 
@@ -121,7 +125,11 @@ def _lost(processes: Sequence[Process]) -> list[str]:
 
 def _vanished(processes: Sequence[Process]) -> list[Process]:
     """Return the processes of this machine that are not heard of any more."""
-    return [one for one in processes if not one.alive and one.host == socket.gethostname()]
+    return [
+        process
+        for process in processes
+        if not process.alive and process.host == socket.gethostname()
+    ]
 
 
 def _problems_of_database(call: Call, *, runs: bool) -> list[str]:

@@ -12,7 +12,6 @@ from esquirell.cli.adding import add, change, exchange, remove
 from esquirell.cli.call import Call, Group, now, pass_call
 from esquirell.cli.corrections import counter
 from esquirell.cli.meter_names import METER
-from esquirell.cli.moments import local
 from esquirell.cli.output import (
     in_terminal,
     print_json,
@@ -23,7 +22,7 @@ from esquirell.cli.output import (
     working,
 )
 from esquirell.cli.sync import sync
-from esquirell.cli.values import diagnostics_of, lines_of, plain, print_reading
+from esquirell.cli.values import diagnostics_of, lines_of, local, plain, print_reading
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import MeterStatus, payload

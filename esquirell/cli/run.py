@@ -1,30 +1,35 @@
-"""`esquirell run`, `worker`, `beat` and `bridge`: the long-running roles."""
+"""`esquirell run`, `worker`, `beat`, `bridge` and `flower`: the long-running roles."""
 
 import os
 import signal
-from typing import get_args
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from esquirell.cli.call import Call, Command, OneOf, misuse, pass_call
 from esquirell.cli.invocation import as_typed, password_command
-from esquirell.cli.output import warn
+from esquirell.cli.output import say, warn
 from esquirell.cli.ownership import refuse_root
-from esquirell.daemon import logs, process, restarting, roles
-from esquirell.daemon.garbage import share_heap
-from esquirell.daemon.limits import check_limits
+from esquirell.daemon import logs, process, roles
+from esquirell.daemon.announcing import RENEWAL, announcing, ended
+from esquirell.daemon.limits import check_limits, share_heap
 from esquirell.daemon.lock import ServiceLocks
-from esquirell.daemon.one_database import claim_of_workers
 from esquirell.daemon.pools import Kind, Pool
-from esquirell.daemon.preparing import prepare
+from esquirell.daemon.preparing import claim_of_workers, prepare
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.signals import START
 from esquirell.daemon.threads import MOST_PLACES
 from esquirell.domain.errors import ConfigError, UnavailableError
+from esquirell.domain.extras import install_command
 from esquirell.runtime.app_broker import learn_broker
 from esquirell.runtime.root import Runtime
 from esquirell.settings.home_assistant_app import state_dir_of
 from esquirell.settings.private_files import make_directory
+from esquirell.tasks import load_own_tasks
+
+if TYPE_CHECKING:
+    from esquirell.flower.access import Credentials
 
 
 @click.command("run", cls=Command)
@@ -52,7 +57,7 @@ def run(call: Call) -> int:
             server.stop()
         runtime.upkeep.claim.release()
         locks.release()
-    return restarting.ended(runtime, code)
+    return ended(runtime, code)
 
 
 def _learn_broker() -> None:
@@ -106,7 +111,7 @@ def worker(call: Call, *, queues: tuple[str, ...], kind: Kind, concurrency: int 
     role = roles.worker(runtime, database, queues or (roles.DEFAULT_QUEUE,), kind)
     # The claim is not released at the end, but expires: other workers may hold it as well.
     code = process.run_worker(runtime, role, Pool(kind, size))
-    return restarting.ended(runtime, code)
+    return ended(runtime, code)
 
 
 def _check_queues(runtime: Runtime, queues: tuple[str, ...]) -> None:
@@ -122,7 +127,7 @@ def beat(call: Call) -> int:
     """Run the scheduler alone. Of several, one is active and the others stand by."""
     runtime = start(call)
     prepare(runtime, schedules=True)
-    return restarting.ended(runtime, process.run_parts(runtime, roles.beat(runtime)))
+    return ended(runtime, process.run_parts(runtime, roles.beat(runtime)))
 
 
 @click.command("bridge", cls=Command)
@@ -131,7 +136,7 @@ def bridge(call: Call) -> int:
     """Run the MQTT bridge alone: discovery, availability and health."""
     runtime = start(call)
     prepare(runtime, schedules=False)
-    return restarting.ended(runtime, process.run_parts(runtime, roles.bridge(runtime)))
+    return ended(runtime, process.run_parts(runtime, roles.bridge(runtime)))
 
 
 def start(call: Call) -> Runtime:
@@ -146,3 +151,43 @@ def start(call: Call) -> Runtime:
     check_limits(len(settings.meters))
     call.runtime.place.check()
     return call.runtime
+
+
+@click.command("flower", cls=Command)
+@pass_call
+def flower(call: Call) -> int:
+    """Show tasks and workers on a web page, with a password; needs the extra `flower`."""
+    check_installed("flower")
+    runtime = start(call)
+    from esquirell.flower.access import credentials  # noqa: PLC0415 - it may not be installed
+    from esquirell.flower.server import serve  # noqa: PLC0415 - the same
+
+    settings = runtime.settings
+    make_directory(settings.state_dir)
+    load_own_tasks(settings)
+    who = credentials(settings)
+    _show(who)
+    with announcing(runtime, "flower") as announce:
+        serve(runtime.app, settings, who, announce)
+    return RENEWAL.code(0)
+
+
+def check_installed(distribution: str) -> None:
+    """Raise ConfigError unless the package that provides the page is installed."""
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        raise ConfigError(f"Flower is not installed: {install_command('flower')}") from None
+
+
+def _show(who: "Credentials") -> None:
+    """Show a newly generated password, only once; but not to the journal, which keeps it."""
+    if who.made_up is None:
+        return
+    if os.environ.get("JOURNAL_STREAM"):
+        say(f"a password for Flower's user {who.user} was generated: see {who.made_up}")
+        return
+    say(
+        f"Flower's user: {who.user}\nIts password: {who.password}\n"
+        f"It is shown only once, and kept in {who.made_up}."
+    )

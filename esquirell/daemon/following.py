@@ -2,10 +2,8 @@
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from esquirell.daemon.parts import RunOnce, ServicePart, repeating
+from esquirell.daemon.parts import ServicePart, repeating
 from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
 from esquirell.runtime.app_broker import learn_broker
 from esquirell.runtime.root import Runtime
@@ -21,13 +19,7 @@ ASK_EVERY_S = 60.0
 
 def following_meters(runtime: Runtime) -> ServicePart:
     """Return the part that checks whether the files of the meters have changed."""
-
-    @contextmanager
-    def make() -> Iterator[RunOnce]:
-        follower = Follower(runtime)
-        yield follower.run_once
-
-    return ServicePart("meters", make)
+    return repeating("meters", lambda: Follower(runtime).run_once)
 
 
 class Follower:
@@ -74,7 +66,6 @@ def following_broker(runtime: Runtime) -> tuple[ServicePart, ...]:
     if state_dir_of(os.environ) is None:
         return ()
     follower = _BrokerFollower(runtime)
-
     return (repeating("broker of Home Assistant", lambda: follower.run_once),)
 
 

@@ -1,18 +1,23 @@
-"""What a process needs before it takes up its role: tables, schedules, the database itself."""
+"""What a process needs before it takes up its role: tables, schedules, a database of its own."""
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 
-from esquirell.daemon.lock import claim
+from esquirell.daemon.lock import RedisClaim, claim
 from esquirell.daemon.notify import still_starting
-from esquirell.daemon.service_name import persistent_name
 from esquirell.daemon.signals import START
 from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.tasks import registry
 from esquirell.runtime.configuration import refusals
+from esquirell.runtime.machine import Machine
 from esquirell.runtime.root import Runtime
+from esquirell.runtime.shared import LEASE_S, Lease
+from esquirell.settings import private_files
 from esquirell.settings.state_files import INSTANCE
 from esquirell.tasks import load_own_tasks
 
@@ -21,6 +26,17 @@ log = logging.getLogger(__name__)
 DATABASE_RETRY_S = 5.0
 # Generous: a retry plus an attempt that finds a host unreachable.
 DATABASE_LIMIT_S = 120
+
+# A database server may have several names, so all servers count as the same one.
+SERVER = "server"
+# By then what the same database was known by is forgotten: its disk was plugged in again, or the
+# settings of a service that was killed name another one by now.
+DOUBTFUL_S = LEASE_S + 5.0
+ANOTHER_DATABASE = (
+    "a worker with another database uses this Redis, so that each database gets the readings of "
+    "some meters only: give both the same database.url, or one of them another number at the end "
+    "of redis.url, such as /1"
+)
 
 
 def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
@@ -97,3 +113,63 @@ def without_task(schedules: Sequence[Schedule]) -> Iterator[str]:
             registry.get(schedule.task).check(schedule.kwargs)
         except CommandError as error:
             yield f"schedules.{schedule.name}: {error}"
+
+
+def persistent_name(file: Path) -> str:
+    """Return the name of this service, generated at its first start and kept in `file`."""
+    name = uuid.uuid4().hex
+    try:
+        return uuid.UUID(file.read_text()).hex
+    except FileNotFoundError:
+        pass
+    except (IsADirectoryError, ValueError):
+        # As after a power cut.
+        with suppress(ConfigError):
+            private_files.set_aside(file, "this service has a new name")
+    except OSError as error:
+        log.warning("%s can't be read: %s", file, error.strerror)
+        return name
+    try:
+        private_files.write({file: name})
+    except ConfigError as error:
+        # On a full disk: with another name it waits for its lease after the next start.
+        log.warning("%s", error)
+    return name
+
+
+def identity(file: Path | None, boot: str) -> str | None:
+    """Return what workers with the same database have in common; None while its folder is gone.
+
+    `file` is that of SQLite, `boot` the id of this start of the machine, which its containers share
+    as they share the number of a folder. The folder stays when the file is replaced.
+    """
+    if file is None:
+        return SERVER
+    try:
+        found = file.parent.stat()
+    except OSError:
+        return None
+    return f"{boot} {found.st_dev:x}:{found.st_ino:x} {file.name}"
+
+
+def claim_of_workers(runtime: Runtime) -> RedisClaim:
+    """Return the claim on Redis shared by all workers with this worker's database."""
+    file, boot = runtime.storage.database.file, Machine().boot
+    leases = leases_of(
+        lambda: identity(file, boot),
+        lambda owner: runtime.shared.lease("database", owner, quiet=True),
+    )
+    return RedisClaim(leases, lambda _: ANOTHER_DATABASE, DOUBTFUL_S)
+
+
+def leases_of(
+    find: Callable[[], str | None], make: Callable[[str], Lease]
+) -> Callable[[], Lease | None]:
+    """Return a function that returns the lease of the identity found now; None if there is none."""
+    known: dict[str, Lease] = {}
+
+    def lease() -> Lease | None:
+        owner = find()
+        return known.setdefault(owner, make(owner)) if owner else None
+
+    return lease

@@ -12,11 +12,16 @@ from threading import Thread
 from celery.signals import worker_ready
 
 from esquirell.daemon import logs, records
-from esquirell.daemon.announcing import announcement
-from esquirell.daemon.celery_worker import Parts, Worker
-from esquirell.daemon.consumer import Consumer, ConsumerHeartbeat
-from esquirell.daemon.ending import END_WITHIN_S, end_in_time, last_words, leave
-from esquirell.daemon.garbage import settle
+from esquirell.daemon.announcing import (
+    END_WITHIN_S,
+    RENEWAL,
+    announcement,
+    end_in_time,
+    last_words,
+    leave,
+)
+from esquirell.daemon.celery_worker import Consumer, ConsumerHeartbeat, Parts, Worker, Workload
+from esquirell.daemon.limits import settle
 from esquirell.daemon.notify import notify, sign_of_life_every_s
 from esquirell.daemon.pools import (
     HEARTBEAT_S,
@@ -26,11 +31,9 @@ from esquirell.daemon.pools import (
     pool_of,
 )
 from esquirell.daemon.remote import RestoreRevoked, TaskEventsForFlower
-from esquirell.daemon.restarting import RENEWAL
 from esquirell.daemon.roles import Role, duties_of
 from esquirell.daemon.signals import START, Flag, flag_of, restart
 from esquirell.daemon.watchdog import Disks, Gauge, Progress, Watchdog
-from esquirell.daemon.workload import Workload
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.lazy_import import lazy_import
 from esquirell.runtime.root import Runtime

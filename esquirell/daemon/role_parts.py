@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from esquirell.daemon.consumer import ConsumerHeartbeat
+from esquirell.daemon.celery_worker import ConsumerHeartbeat
 from esquirell.daemon.housekeeping import Housekeeping, by_one
 from esquirell.daemon.lock import AlreadyRunningError, RedisClaim, ServiceLocks, claim
 from esquirell.daemon.parts import RunOnce, ServicePart, repeating

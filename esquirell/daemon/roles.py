@@ -12,6 +12,7 @@ from esquirell.daemon.lock import (
 )
 from esquirell.daemon.parts import RunOnce, ServicePart
 from esquirell.daemon.pools import Kind
+from esquirell.daemon.preparing import persistent_name
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.role_parts import (
     bridge_part,
@@ -26,7 +27,6 @@ from esquirell.daemon.role_parts import (
     worker_gauges,
     working,
 )
-from esquirell.daemon.service_name import persistent_name
 from esquirell.daemon.watchdog import Gauge
 from esquirell.domain.meter import worker_of
 from esquirell.domain.record import record

@@ -123,8 +123,8 @@ class ThreadRequest(Request):
             or self.request_dict.get("retries")
         ):
             return False
-        others = [one for one in list(reserved_requests) if one.id != self.id]
-        return any(one.request_dict.get(SCHEDULE_HEADER) == schedule for one in others)
+        others = [request for request in list(reserved_requests) if request.id != self.id]
+        return any(request.request_dict.get(SCHEDULE_HEADER) == schedule for request in others)
 
     def acknowledge(self) -> None:
         """Acknowledge the message, here if nothing is to be sent for that.

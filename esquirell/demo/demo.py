@@ -11,19 +11,18 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from esquirell.daemon import garbage
+from esquirell.daemon import limits
 from esquirell.daemon.redis_server import end_server
 from esquirell.daemon.signals import Flag, flag_of
-from esquirell.demo.child import Child, Guard
 from esquirell.demo.home import Home, own_environment, temporary_home
 from esquirell.demo.meters import SimulatedMeters
 from esquirell.demo.plan import HOST, DemoError, Plan, check_platform
-from esquirell.demo.servers import Servers, choose_servers, running_broker
+from esquirell.demo.servers import Child, Guard, Servers, choose_servers, running_broker
 from esquirell.demo.state import DemoState, Facts, Record, Tally, View, settle
 from esquirell.demo.views import Lines, Screen
 from esquirell.demo.watch import Watch
 from esquirell.runtime.unconfigured import Topics, connection_to
-from esquirell.settings.zones import machine_zone
+from esquirell.settings.values import machine_zone
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SERVICE_END_S = 15.0
@@ -58,7 +57,7 @@ def _run(plan: Plan, home: Home, guard: Guard, stopped: Flag) -> Tally:
             _service(home, guard) as service,
             _view(Facts(plan, simulated.names, servers, home)) as view,
         ):
-            garbage.settle()
+            limits.settle()
             DemoRun(plan, stopped, watch, record, (service, broker)).play(view)
         tally = settle(watch, record)
         _check_end(service, tally, stopped)

@@ -111,8 +111,8 @@ class HourPrices:
         end = self._calendar.after(start, "hour")
         moments = _quarters(start, end)
         prices = [self._prices(moment) for moment in moments]
-        paid = [one.bought for one in prices if one.bought is not None]
-        earned = [one.sold for one in prices if one.sold is not None]
+        paid = [price.bought for price in prices if price.bought is not None]
+        earned = [price.sold for price in prices if price.sold is not None]
         return HourPrice(
             sum(paid, _NOTHING) / len(moments),
             sum(earned, _NOTHING) / len(moments),
@@ -211,15 +211,15 @@ def _part(start: datetime, one: _Sum, *, bears_fee: bool) -> Cost:
 def add_up(start: datetime, parts: Iterable[Cost]) -> Cost:
     """Add costs up to one that begins at `start`."""
     whole = Cost(start)
-    for one in parts:
+    for part in parts:
         whole = Cost(
             start,
-            whole.energy_import + one.energy_import,
-            whole.energy_export + one.energy_export,
-            whole.bought + one.bought,
-            whole.sold + one.sold,
-            whole.fee + one.fee,
-            whole.unpriced + one.unpriced,
+            whole.energy_import + part.energy_import,
+            whole.energy_export + part.energy_export,
+            whole.bought + part.bought,
+            whole.sold + part.sold,
+            whole.fee + part.fee,
+            whole.unpriced + part.unpriced,
         )
     return whole
 

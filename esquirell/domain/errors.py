@@ -1,6 +1,6 @@
 """Errors, sorted by what the code that catches them does next."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -112,6 +112,12 @@ class FetchError(CodedError):
 
 class CommandError(CodedError):
     """Answer with an error; `code` is one of the codes of answers."""
+
+
+def unknown_meter(name: str, known: Iterable[str]) -> CommandError:
+    """Return the error for a meter that is not among the known ones."""
+    listed = ", ".join(known) or "none is configured"
+    return CommandError("unknown_meter", f"there is no meter {name}; known: {listed}")
 
 
 class HomeAssistantError(EsquirellError):

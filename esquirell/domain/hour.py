@@ -8,10 +8,13 @@ from math import ceil
 from operator import mul, sub
 from typing import cast
 
-from esquirell.domain.booking import DECIMALS, USUAL_GAP_S, Booking, Sample
 from esquirell.domain.record import record
 from esquirell.domain.statistic import (
+    DECIMALS,
     PEAK_DEMAND,
+    USUAL_GAP_S,
+    Booking,
+    Sample,
     Statistic,
     by_time,
     extremes,

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import cast
 
-from esquirell.domain.booking import Booking, Sample, book
 from esquirell.domain.hour import DEMAND_ENERGY, Batch, Column, Counters, HeldValues, Hour
 from esquirell.domain.periods import Calendar, Period
-from esquirell.domain.statistic import Statistic, is_energy
+from esquirell.domain.statistic import Booking, Sample, Statistic, book, is_energy
 
 HOUR_S = 3600.0
 

@@ -14,8 +14,12 @@ def similar(name: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
 
     ordered = sorted(known)
-    begun = [one for one in ordered if len(name) >= _BEGINNING and one.startswith(name)]
-    parts = {part: one for one in reversed(ordered) for part in re.split("[_-]", one)}
+    begun = [
+        candidate for candidate in ordered if len(name) >= _BEGINNING and candidate.startswith(name)
+    ]
+    parts = {
+        part: candidate for candidate in reversed(ordered) for part in re.split("[_-]", candidate)
+    }
     within = [parts[part] for part in get_close_matches(name, parts, n=1, cutoff=_ALIKE)]
     return next(iter([*get_close_matches(name, ordered, n=1), *begun, *within]), None)
 

@@ -1,9 +1,10 @@
-"""What people and programs send us: read as JSON, and what is wrong with it in one sentence."""
+"""What people and programs send us: read as JSON, what is wrong with it, and what is secret."""
 
 import json
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from esquirell.domain.errors import CommandError
 
@@ -69,7 +70,7 @@ _NUMBER = "must be a number"
 _FLAG = "must be true or false"
 _SLUG = "^[a-z0-9_-]+$"
 # The kinds of pydantic's errors that payloads mostly have; what is rarer is said in its words.
-_PROBLEMS = {
+PROBLEMS = {
     "missing": "is missing",
     "extra_forbidden": "is not known here",
     "string_type": "must be text",
@@ -114,8 +115,20 @@ def sentence(error: ValidationError) -> str:
         message = _UNIONS[place]
     elif context.get("pattern") == _SLUG:
         message = "may contain only a-z, 0-9, _ and -"
-    elif first["type"] in _PROBLEMS:
-        message = _PROBLEMS[first["type"]].format_map(context)
+    elif first["type"] in PROBLEMS:
+        message = PROBLEMS[first["type"]].format_map(context)
     else:
         message = first["msg"].replace("Input should", "must")
     return f"{place}: {message}" if place else message
+
+
+def secret_fields(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the names of a model's secrets."""
+    return tuple(name for name in model.model_fields if SecretStr in kinds_of(model, name))
+
+
+def kinds_of(model: type[BaseModel], field: str) -> tuple[Any, ...]:
+    """Return the types that a field may have: several where it is a union."""
+    annotation = model.model_fields[field].annotation
+    united = get_origin(annotation) in (UnionType, Union)
+    return get_args(annotation) if united else (annotation,)

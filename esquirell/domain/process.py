@@ -1,4 +1,4 @@
-"""A process of the service, as it describes itself to all others."""
+"""A process of the service, as it describes itself to all others; and orders to them all."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -53,6 +53,14 @@ class Process:
         return shown if self.alive else shown | {"gone_s": self.gone_s}
 
 
+@record
+class Order:
+    """What all processes are to do; `id` distinguishes it from an earlier equal one."""
+
+    id: str
+    value: str = ""
+
+
 def process_of(shape: Mapping[str, Any]) -> Process:
     """Read the JSON form of a process that is alive. Raises KeyError, TypeError or ValueError."""
     return Process(
@@ -67,4 +75,4 @@ def process_of(shape: Mapping[str, Any]) -> Process:
 
 
 def _texts(values: Any) -> tuple[str, ...]:  # noqa: ANN401 - JSON is anything
-    return tuple(str(one) for one in values)
+    return tuple(str(value) for value in values)

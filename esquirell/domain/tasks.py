@@ -213,7 +213,9 @@ def model_of(function: Callable[..., object]) -> type[BaseModel]:
         parameters = inspect.signature(function, eval_str=True).parameters.values()
     except Exception as error:  # noqa: BLE001 - an annotation is evaluated, and may be anything
         raise SignatureError(f"its annotations can't be read ({error})") from None
-    fields = {f"argument_{number}": _field(one) for number, one in enumerate(parameters)}
+    fields = {
+        f"argument_{number}": _field(parameter) for number, parameter in enumerate(parameters)
+    }
     try:
         model = create_model("Arguments", __base__=_SignatureModel, **fields)
         model.model_json_schema()

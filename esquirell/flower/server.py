@@ -17,14 +17,13 @@ from tornado.httputil import HTTPServerRequest
 from tornado.ioloop import IOLoop, PeriodicCallback
 from tornado.web import url
 
-from esquirell.daemon.ending import end_in_time
-from esquirell.daemon.garbage import settle
+from esquirell.daemon.announcing import end_in_time
+from esquirell.daemon.limits import settle
 from esquirell.daemon.notify import notify
 from esquirell.domain.errors import ConfigError
 from esquirell.flower.access import AccessControl, Credentials, NeverFramed
 from esquirell.flower.calls import HANDLERS, Revoke
-from esquirell.flower.history import History
-from esquirell.flower.masking import Mask, secrets_of
+from esquirell.flower.history import History, Mask, secrets_of
 from esquirell.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -10,11 +10,11 @@ from typing import Any
 from esquirell.domain.reading import iso
 from esquirell.mqtt import reasons
 from esquirell.mqtt.claim import Claim
+from esquirell.mqtt.dialling import Redialler
 from esquirell.mqtt.echo import Echo
 from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options, Will, tls_context
 from esquirell.mqtt.outbox import Outbox, Outgoing, encode
-from esquirell.mqtt.redialling import Redialler
 from esquirell.mqtt.scan import scan
 from esquirell.mqtt.topics import Topics
 from esquirell.mqtt.traffic import Handler, Subscription, Traffic

@@ -260,9 +260,9 @@ class Traffic:
             elif self._clock() - refused_at > EVENT_NAMED_S:
                 # An event or an answer: only the next one would show.
                 del link.denied[topic]
-        for one in self.subscriptions:
-            if one.filter in link.unreadable:
-                link.subscribe(one.filter, one.qos, own=one.own)
+        for subscription in self.subscriptions:
+            if subscription.filter in link.unreadable:
+                link.subscribe(subscription.filter, subscription.qos, own=subscription.own)
 
     def _flush(self, link: Link, options: Options) -> None:
         while link.has_room:

@@ -12,9 +12,8 @@ from math import ceil
 from esquirell.domain.record import record
 from esquirell.plots import shapes
 from esquirell.plots.axes import marks
-from esquirell.plots.box import Box, cut, px, text
 from esquirell.plots.figure import Figure
-from esquirell.plots.legend import Legend, colour_of
+from esquirell.plots.legend import Box, Legend, colour_of, cut, px, text
 from esquirell.plots.words import ENGLISH, Words
 
 WIDE, NARROW = 960, 420

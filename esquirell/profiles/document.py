@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.frames.codecs import CODECS
 from esquirell.domain.nearest import nearest
+from esquirell.domain.payload import PROBLEMS
 from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.quantity import QUANTITIES
 
@@ -20,24 +21,17 @@ LARGEST_FILE = 256 * 1024
 AUTO = "auto"
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 _DATAPOINT = 'must be a table, such as {{ code = "cur_power", key = "active_power" }}'
-_TEXT = "must be text in quotes"
 _NUMBER = "must be a number"
-_LIST = 'must be a list, such as ["18", "19"]'
 
-# The kinds of pydantic's errors that the models can cause; each text follows the place.
-_PROBLEMS = {
-    "missing": "is missing",
-    "string_type": _TEXT,
+# Where a file is written otherwise than a payload; each text follows the place.
+_PROBLEMS = PROBLEMS | {
+    "string_type": "must be text in quotes",
     "string_too_short": "must not be empty",
     "string_pattern_mismatch": "may contain only a-z, 0-9 and _",
-    "float_type": _NUMBER,
-    "float_parsing": _NUMBER,
     "int_type": _NUMBER,
     "int_parsing": _NUMBER,
-    "int_from_float": "must be a whole number",
     "greater_than": "must be greater than {gt:g}",
-    "tuple_type": _LIST,
-    "literal_error": "must be {expected}",
+    "tuple_type": 'must be a list, such as ["18", "19"]',
     "model_type": _DATAPOINT,
     "model_attributes_type": _DATAPOINT,
     "dict_type": "must be a table",

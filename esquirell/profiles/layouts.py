@@ -10,7 +10,7 @@ from typing import Any
 
 from esquirell.domain.inference import Specified
 from esquirell.domain.record import record
-from esquirell.profiles import packaged
+from esquirell.profiles.library import damaged_file, packaged_text
 
 _FILE = "layouts.json"
 
@@ -56,9 +56,9 @@ class Published:
 
 def _content() -> Mapping[str, Any]:
     try:
-        found: Mapping[str, Any] = json.loads(packaged.text(_FILE))
+        found: Mapping[str, Any] = json.loads(packaged_text(_FILE))
     except json.JSONDecodeError as error:
-        raise packaged.damaged(_FILE, error) from error
+        raise damaged_file(_FILE, error) from error
     return found
 
 

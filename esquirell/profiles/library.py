@@ -3,16 +3,18 @@
 import re
 from collections.abc import Mapping
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
-from esquirell.domain.errors import ConfigError
+from esquirell.domain.errors import ConfigError, InstallationError
 from esquirell.domain.nearest import similar
 from esquirell.domain.profile import Profile
-from esquirell.profiles import packaged
 from esquirell.profiles.document import parse, read
 
 _ENDING = ".toml"
 _TITLE = re.compile(r'^title = "(.*)"$', re.MULTILINE)
+
+_PACKAGE = "esquirell.profiles"
 
 
 @cache
@@ -24,19 +26,19 @@ def shipped() -> dict[str, Profile]:
 @cache
 def titles() -> dict[str, str]:
     """Return the titles of the shipped profiles by name: the whole profiles take four megabytes."""
-    found = {name: _TITLE.search(packaged.text(name + _ENDING)) for name in _names()}
+    found = {name: _TITLE.search(packaged_text(name + _ENDING)) for name in _names()}
     return {name: title[1] if title else name for name, title in found.items()}
 
 
 @cache
 def _load(name: str) -> Profile:
     """Load one shipped profile: a meter that names its own needs no other."""
-    return parse(name, packaged.text(name + _ENDING))
+    return parse(name, packaged_text(name + _ENDING))
 
 
 @cache
 def _names() -> tuple[str, ...]:
-    return packaged.names(_ENDING)
+    return _packaged_names(_ENDING)
 
 
 def own(directory: Path | None) -> dict[str, Profile]:
@@ -88,3 +90,23 @@ def find(
     meant = similar(name, {*_names(), *(own or {})})
     hint = f"; did you mean {meant!r}?" if meant else "."
     raise ConfigError(f"there is no profile {name!r}{hint} See esquirell profiles list")
+
+
+def _packaged_names(ending: str) -> tuple[str, ...]:
+    """Return the names of the files that end so, without that ending, sorted."""
+    found = sorted(entry.name for entry in files(_PACKAGE).iterdir())
+    return tuple(name.removesuffix(ending) for name in found if name.endswith(ending))
+
+
+def packaged_text(name: str) -> str:
+    """Return what a file holds. Raises InstallationError when it is missing or unreadable."""
+    try:
+        return files(_PACKAGE).joinpath(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise damaged_file(name, error) from error
+
+
+def damaged_file(name: str, error: Exception) -> InstallationError:
+    """Return the error that names a file and what is wrong with it."""
+    reason = (isinstance(error, OSError) and error.strerror) or error
+    return InstallationError(f"{_PACKAGE}/{name}: {reason}")

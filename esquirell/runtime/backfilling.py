@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from esquirell.domain.clock import Clock
-from esquirell.domain.errors import CommandError, ConfigError
+from esquirell.domain.errors import CommandError, ConfigError, unknown_meter
 from esquirell.domain.quantity import split_key
 from esquirell.domain.statistic import names_of
 from esquirell.homeassistant.connection import SUPERVISOR, Connection, websocket_url
@@ -14,7 +14,7 @@ from esquirell.homeassistant.statistics import LongTermStatistics
 from esquirell.mqtt.topics import Topics
 from esquirell.runtime.storage import Storage
 from esquirell.services.backfill import Backfill, BackfillOptions, Progress, Report, silent
-from esquirell.services.backfill_ports import LongTerm, Sensor
+from esquirell.services.backfill_plan import LongTerm, Sensor
 from esquirell.services.backfill_undo import Undo, Undone
 from esquirell.services.our_hours import COST_PERIODS, OurHours
 from esquirell.settings import Settings
@@ -37,8 +37,7 @@ class Backfilling:
         known = [meter.name for meter in self._settings.meters]
         for name in names or ():
             if name not in known:
-                listed = ", ".join(known) or "none is configured"
-                raise CommandError("unknown_meter", f"there is no meter {name}; known: {listed}")
+                raise unknown_meter(name, known)
         return known if names is None else list(dict.fromkeys(names))
 
     def fill(

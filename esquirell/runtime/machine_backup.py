@@ -19,7 +19,7 @@ from esquirell.runtime.upkeep import Upkeep
 from esquirell.settings import Settings, private_files, state_files
 from esquirell.storage import sqlite
 from esquirell.storage.maintenance import archive
-from esquirell.storage.maintenance.copying import copy_database
+from esquirell.storage.maintenance.care import copy_database
 from esquirell.storage.reserve import LastResort
 from esquirell.storage.spool import LEFT
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from esquirell.broker.state_directories import RememberedDirectories
+from esquirell.broker.presence import RememberedDirectories
 from esquirell.domain.clock import Clock
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.runtime.machine import Machine
@@ -22,7 +22,7 @@ from esquirell.storage.database import Database
 from esquirell.storage.maintenance import care, moving, restoring
 from esquirell.storage.maintenance.care import Backups
 from esquirell.storage.maintenance.claim import Claim
-from esquirell.storage.maintenance.repair import DatabaseRepair
+from esquirell.storage.maintenance.restoring import DatabaseRepair
 from esquirell.storage.maintenance.revision import (
     HEAD,
     ensure_current,

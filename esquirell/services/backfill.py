@@ -12,12 +12,13 @@ from esquirell.domain.clock import Clock
 from esquirell.domain.errors import ConfigError, HomeAssistantError
 from esquirell.domain.long_term import HOUR, KeptStatistic, Row, Shift, Step, Write, whole_hour
 from esquirell.domain.record import record
-from esquirell.services.backfill_plan import Plan, plan_averages
-from esquirell.services.backfill_ports import (
+from esquirell.services.backfill_plan import (
     Journal,
     LongTerm,
     OpenLongTerm,
+    Plan,
     Sensor,
+    plan_averages,
 )
 from esquirell.services.counter_plan import plan_counter
 from esquirell.services.our_hours import BEGINNING, OurHours, is_cost, is_counter
@@ -54,7 +55,7 @@ class Report:
         return {meter: self._of(meter) for meter in meters}
 
     def _of(self, meter: str) -> dict[str, int]:
-        plans = [one.plan for one in self.sensors if one.sensor.meter == meter]
+        plans = [report.plan for report in self.sensors if report.sensor.meter == meter]
         written = {hour for plan in plans for hour in plan.filled}
         left = {hour for plan in plans for hour in plan.left}
         return {"written": len(written), "left": len(left - written)}

@@ -20,7 +20,7 @@ from esquirell.services.backfill import (
     wait_until,
     write_and_see,
 )
-from esquirell.services.backfill_ports import (
+from esquirell.services.backfill_plan import (
     Journal,
     LongTerm,
     OpenLongTerm,

@@ -14,13 +14,13 @@ from pydantic.json_schema import GenerateJsonSchema
 from esquirell.domain import answers, requests
 from esquirell.domain.command import Source
 from esquirell.domain.errors import CommandError
-from esquirell.domain.payload import sentence
+from esquirell.domain.payload import secret_fields, sentence
 from esquirell.domain.record import record
 from esquirell.domain.requests import NAME_LIMIT, Payload
-from esquirell.domain.secrets import secret_fields
 from esquirell.services.handlers import Data, Handlers, Work
 
 P = TypeVar("P", bound=Payload)
+Outcome = TypeVar("Outcome")
 
 ANYWHERE: frozenset[Source] = frozenset({"mqtt", "cli", "web", "api"})
 # Too powerful for every client that may publish to the broker.
@@ -30,14 +30,16 @@ MQTT_ONLY: frozenset[Source] = frozenset({"mqtt"})
 
 
 @record
-class _Named(Generic[P]):
-    """A command: its name, its payload, and its allowed sources.
+class _Command(Generic[P, Outcome]):
+    """A command: its name, payload, handler, answer, and allowed sources.
 
     Fields of type SecretStr are not recorded.
     """
 
     name: str
     payload: type[P]
+    handler: Callable[[Handlers, P], Outcome]
+    answer: type[BaseModel]
     sources: frozenset[Source] = field(default=ANYWHERE, kw_only=True)
 
     def parse(self, data: Mapping[str, Any]) -> P:
@@ -54,30 +56,21 @@ class _Named(Generic[P]):
 
 
 @record
-class Query(_Named[P]):
+class Query(_Command[P, Data]):
     """A read-only command: answered at once, and not recorded."""
 
-    handler: Callable[[Handlers, P], Data]
-    answer: type[BaseModel]
-
 
 @record
-class Change(_Named[P]):
+class Change(_Command[P, Data]):
     """A command that changes something: recorded, and answered at once."""
 
-    handler: Callable[[Handlers, P], Data]
-    answer: type[BaseModel]
-
 
 @record
-class Job(_Named[P]):
+class Job(_Command[P, Work]):
     """A command carried out by a worker: recorded, accepted, and answered when it has ended.
 
     `answer` is the shape of the final answer.
     """
-
-    handler: Callable[[Handlers, P], Work]
-    answer: type[BaseModel]
 
     def end(self, task_id: str, outcome: object) -> dict[str, Any]:
         """Return the data of the final answer in the shape of `answer`, from the task's result."""
@@ -91,19 +84,9 @@ class Job(_Named[P]):
 Command = Query[Any] | Change[Any] | Job[Any]
 
 _TABLE: tuple[Command, ...] = (
-    Job(
-        "fetch",
-        requests.Meters,
-        Handlers.fetch,
-        answers.Fetched,
-    ),
+    Job("fetch", requests.Meters, Handlers.fetch, answers.Fetched),
     Query("meter/list", requests.EmptyPayload, Handlers.list_meters, answers.MeterList),
-    Job(
-        "meter/test",
-        requests.NamePayload,
-        Handlers.test_meter,
-        answers.Tried,
-    ),
+    Job("meter/test", requests.NamePayload, Handlers.test_meter, answers.Tried),
     Job(
         "meter/capture",
         requests.NamePayload,
@@ -148,11 +131,7 @@ _TABLE: tuple[Command, ...] = (
     Job("task/run", requests.TaskCall, Handlers.run_task, answers.TaskResult),
     Job("ha/backfill", requests.Backfill, Handlers.backfill, answers.Backfilled),
     Change(
-        "log_level",
-        requests.LogLevel,
-        Handlers.set_log_level,
-        answers.LevelSet,
-        sources=MQTT_ONLY,
+        "log_level", requests.LogLevel, Handlers.set_log_level, answers.LevelSet, sources=MQTT_ONLY
     ),
     Change(
         "restart", requests.EmptyPayload, Handlers.restart, answers.Restarting, sources=MQTT_ONLY
@@ -165,7 +144,7 @@ COMMANDS: Mapping[str, Command] = {command.name: command for command in _TABLE}
 
 def commands_for(source: Source) -> dict[str, Command]:
     """Return the commands allowed for a source, by name."""
-    return {name: one for name, one in COMMANDS.items() if source in one.sources}
+    return {name: command for name, command in COMMANDS.items() if source in command.sources}
 
 
 def find(name: str, source: Source) -> Command:
@@ -180,7 +159,10 @@ def find(name: str, source: Source) -> Command:
 def schemas(source: Source) -> dict[str, Any]:
     """Return the JSON schema of the payload of each command allowed for a source."""
     found = commands_for(source).items()
-    return {name: one.payload.model_json_schema(schema_generator=_Concise) for name, one in found}
+    return {
+        name: command.payload.model_json_schema(schema_generator=_Concise)
+        for name, command in found
+    }
 
 
 class _Concise(GenerateJsonSchema):

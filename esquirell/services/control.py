@@ -12,23 +12,13 @@ from esquirell.domain.requests import Level
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from esquirell.domain.process import Order
+
 log = logging.getLogger(__name__)
 
 LEVEL, RESTART = "log_level", "restart"
 # So that a runaway automation or a repeated message can't keep it from measuring.
 RESTART_AGAIN_S = 60.0
-
-
-class Order(Protocol):
-    """An order to all processes of the service; `id` distinguishes it from an earlier one."""
-
-    @property
-    def id(self) -> str:
-        """Its unique id."""
-
-    @property
-    def value(self) -> str:
-        """Its content."""
 
 
 class Orders(Protocol):

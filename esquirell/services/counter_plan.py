@@ -100,7 +100,7 @@ class _Counter:
         energy, so that sums below zero would look like a huge export. All its own sums are raised
         instead.
         """
-        hours = [one for one in self._ours.amounts if span[0] <= one < min(first.start, span[1])]
+        hours = [hour for hour in self._ours.amounts if span[0] <= hour < min(first.start, span[1])]
         if not hours:
             return
         oldest = min(hours)
@@ -245,7 +245,7 @@ class _Steps:
 
 
 def _rises(counted: Iterable[Counted], end: float) -> bool:
-    places = [*(one.position for one in counted), end]
+    places = [*(count.position for count in counted), end]
     return all(after - before > -SAME for before, after in pairwise(places))
 
 

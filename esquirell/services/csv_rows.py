@@ -33,7 +33,7 @@ class _Lines:
 
 def _written(lines: Iterable[Sequence[object]], separator: str = ",") -> Iterator[str]:
     writer = csv.writer(_Lines(), delimiter=separator, lineterminator="\n")
-    return (writer.writerow([_cell(one) for one in line]) for line in lines)
+    return (writer.writerow([_cell(cell) for cell in line]) for line in lines)
 
 
 def _cell(value: object) -> object:

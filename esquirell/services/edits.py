@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from esquirell.domain.errors import CommandError, ConfigError
+from esquirell.domain.errors import CommandError, ConfigError, unknown_meter
 from esquirell.domain.meter import Meter
 from esquirell.domain.payload import sentence
 from esquirell.domain.requests import NewSchedule, ScheduleChange
@@ -73,7 +73,7 @@ class Edits:
         self._store.change(lambda stored: {name: _tombstone(_found(stored, name))})
 
     def find(self, name: str) -> StoredSchedule:
-        return _found({one.name: one for one in self._store.all()}, name)
+        return _found({schedule.name: schedule for schedule in self._store.all()}, name)
 
     def _put(self, edit: Callable[[Stored], StoredSchedule]) -> None:
         """Store what `edit` returns for the schedules as they are at that moment."""
@@ -102,14 +102,16 @@ class Edits:
         known = [meter.name for meter in self._meters()]
         for name in names or ():
             if name not in known:
-                listed = ", ".join(known) or "none is configured"
-                raise CommandError("unknown_meter", f"there is no meter {name}; known: {listed}")
+                raise unknown_meter(name, known)
 
 
 def _found(stored: Stored, name: str) -> StoredSchedule:
     found = stored.get(name)
     if found is None or found.removed:
-        known = ", ".join(one.name for one in stored.values() if not one.removed) or "none"
+        known = (
+            ", ".join(schedule.name for schedule in stored.values() if not schedule.removed)
+            or "none"
+        )
         raise CommandError("unknown_schedule", f"there is no schedule {name}; known: {known}")
     return found
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from esquirell.domain.command import Answer
-from esquirell.domain.errors import CommandError, FetchError
+from esquirell.domain.errors import CommandError, FetchError, unknown_meter
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Outcome, payload
 from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
@@ -159,8 +159,7 @@ class Fetch:
             if name not in known:
                 if problem := self._left_out().get(name):
                     raise CommandError("unavailable", f"{name} is left out: {problem}")
-                listed = ", ".join(known) or "none is configured"
-                raise CommandError("unknown_meter", f"there is no meter {name}; known: {listed}")
+                raise unknown_meter(name, known)
             if not known[name].enabled:
                 raise CommandError("unavailable", f"{name} is not read: set enabled = true for it")
         return [known[name] for name in wanted]

@@ -76,7 +76,7 @@ class Health:
         redis, roles, processes = self._redis()
         # Its entry in Redis is some seconds old: it may be connected by now.
         here = self._here.process()
-        processes = [here if one.is_same(here) else one for one in processes]
+        processes = [here if process.is_same(here) else process for process in processes]
         database, statuses = self._database(processes)
         unserved = self._unserved(roles)
         mqtt = self._here.mqtt()
@@ -85,7 +85,7 @@ class Health:
                 *(part["error"] for part in (redis, database) if not part["ok"]),
                 *(problems_of_roles(roles) if redis["ok"] else ()),
                 *here.problems,
-                *(problem for one in processes for problem in one.problems),
+                *(problem for process in processes for problem in process.problems),
                 *(absent(worker_of(queue)) for queue in unserved),
             ]
         )
@@ -94,7 +94,7 @@ class Health:
             "healthy": not found and mqtt.get("connected", True),
             "problems": list(found)[:MOST_PROBLEMS],
             "roles": {role: {"alive": role in roles, "since": roles.get(role)} for role in ROLES},
-            "processes": [_shown(one) for one in processes[:MOST_PROCESSES]],
+            "processes": [_shown(process) for process in processes[:MOST_PROCESSES]],
             "queue": self._queue() | ({"unserved": unserved} if unserved else {}),
             "redis": redis,
             "database": database,
@@ -149,7 +149,7 @@ class Health:
     ) -> dict[str, object]:
         meters = self._meters()
         of = {meter.name: statuses.get(meter.name, MeterStatus()) for meter in meters}
-        failing = [name for name, one in of.items() if one.failures >= FAILURES_TO_OFFLINE]
+        failing = [name for name, status in of.items() if status.failures >= FAILURES_TO_OFFLINE]
         named = list(of) if most is None or len(of) <= most else failing[:MOST_FAILING]
         return {
             "meters": {name: _meter(of[name]) for name in named},
@@ -165,9 +165,9 @@ def _shown(process: Process) -> dict[str, Any]:
 def spooled(processes: Iterable[Process]) -> int:
     """Return how many readings all machines hold back; processes of one machine share its spool."""
     most: dict[str, int] = {}
-    for one in processes:
-        if one.alive:
-            most[one.host] = max(most.get(one.host, 0), one.spooled)
+    for process in processes:
+        if process.alive:
+            most[process.host] = max(most.get(process.host, 0), process.spooled)
     return sum(most.values())
 
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from esquirell.domain.clock import Clock
-from esquirell.domain.errors import CommandError
+from esquirell.domain.errors import CommandError, unknown_meter
 from esquirell.domain.nearest import similar
 from esquirell.domain.periods import Calendar, Resolution
 from esquirell.domain.quantity import QUANTITIES, is_quantity_key
@@ -193,7 +193,7 @@ class History:
 
     def _raw(self, query: Query, keys: Columns, span: tuple[datetime, datetime]) -> Iterator[Row]:
         readings = self._readings.query(query.meters or None, *span, keys.wanted)
-        return (Row(one.meter, one.measured_at, one.values) for one in readings)
+        return (Row(reading.meter, reading.measured_at, reading.values) for reading in readings)
 
     def _quarters(
         self, query: Query, keys: Columns, span: tuple[datetime, datetime]
@@ -245,8 +245,7 @@ def _chosen(query: Query, statuses: Mapping[str, MeterStatus]) -> Columns:
     known = {meter: status.keys for meter, status in statuses.items()}
     for meter in query.meters:
         if meter not in known and meter not in query.known:
-            listed = ", ".join(dict.fromkeys((*known, *query.known))) or "none is configured"
-            raise CommandError("unknown_meter", f"there is no meter {meter!r}; known: {listed}")
+            raise unknown_meter(meter, dict.fromkeys((*known, *query.known)))
     if query.meters:
         known = {meter: known.get(meter, ()) for meter in query.meters}
     if not query.quantities:

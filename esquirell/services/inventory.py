@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from esquirell.domain.counters import GONE
 from esquirell.domain.device import Device
-from esquirell.domain.errors import CommandError, ConfigError, DiskError
+from esquirell.domain.errors import CommandError, ConfigError, DiskError, unknown_meter
 from esquirell.domain.meter import CALM_PUBLISH_EVERY_S, Meter
 from esquirell.domain.payload import sentence
 from esquirell.domain.reading import Reading, payload
@@ -175,8 +175,7 @@ class Inventory:
         if problem := known.left_out.get(name):
             raise CommandError("unavailable", f"{name} is left out: {problem}")
         if name not in known.names:
-            listed = ", ".join(sorted(known.names)) or "none is configured"
-            raise CommandError("unknown_meter", f"there is no meter {name}; known: {listed}")
+            raise unknown_meter(name, sorted(known.names))
         if name not in known.added:
             raise CommandError(
                 "invalid_payload",

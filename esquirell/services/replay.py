@@ -85,10 +85,10 @@ class Replay:
             log.debug("missed readings wait for the database: %s", error)
             self._found = None
             return TURN_S
-        for one in batch:
-            status = self._statuses.get(one.meter)
-            self._publish(one, status.keys if status else ())
-            self._since = one.measured_at + _LEAST
+        for reading in batch:
+            status = self._statuses.get(reading.meter)
+            self._publish(reading, status.keys if status else ())
+            self._since = reading.measured_at + _LEAST
         self._behind = len(batch) == BATCH
         self._found = found if self._behind else None
         return BREATH_S

@@ -238,7 +238,7 @@ def enabled_of(stored: Iterable[StoredSchedule]) -> dict[str, Schedule]:
 
 def pace_of(schedules: Iterable[Schedule], meter: str) -> int | None:
     """Return the shortest interval (s) at which these schedules read a meter, if any."""
-    paces = [one.every for one in schedules if one.every and _reads(one, meter)]
+    paces = [schedule.every for schedule in schedules if schedule.every and _reads(schedule, meter)]
     return min(paces, default=None)
 
 

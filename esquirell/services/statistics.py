@@ -82,11 +82,11 @@ class Statistics:
         UnavailableError.
         """
         meters = self._store.progress(names)
-        whole = sum((one.whole for one in meters), timedelta())
+        whole = sum((progress.whole for progress in meters), timedelta())
         if not whole:
             return 0, 0
-        days = max(one.whole for one in meters) // _DAY + 1
-        return days * sum((one.done for one in meters), timedelta()) // whole, days
+        days = max(progress.whole for progress in meters) // _DAY + 1
+        return days * sum((progress.done for progress in meters), timedelta()) // whole, days
 
     def steps(self, meters: Sequence[str]) -> dict[str, int]:
         """Process the next readings of meters in one transaction; return how many were new.

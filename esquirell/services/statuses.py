@@ -145,7 +145,9 @@ def latest(
     Failures seen by another process count less: this one will see them itself.
     """
     return dict(stored) | {
-        name: one for name, one in known.items() if not _answered_since(stored.get(name), one)
+        name: status
+        for name, status in known.items()
+        if not _answered_since(stored.get(name), status)
     }
 
 

@@ -15,10 +15,20 @@ from esquirell.domain.errors import ConfigError
 from esquirell.domain.nearest import nearest
 from esquirell.domain.record import record
 from esquirell.settings.files import CONFIG_VARIABLE
-from esquirell.settings.keys import LISTS, SECTIONS, Model, known_keys, takes_container
-from esquirell.settings.layers import Table, cover, prepare, prepare_table
+from esquirell.settings.layers import (
+    LISTS,
+    SECTIONS,
+    Model,
+    Origins,
+    Route,
+    Table,
+    cover,
+    known_keys,
+    prepare,
+    prepare_table,
+    takes_container,
+)
 from esquirell.settings.model import Configuration
-from esquirell.settings.origins import Origins, Route
 
 PREFIX = "ESQUIRELL_"
 # How the command line is called from outside a container; used in hints.

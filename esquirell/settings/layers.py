@@ -1,25 +1,102 @@
 """Layers of settings: each source is checked by itself, then applied on top of another."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_origin
+
+from pydantic import BaseModel
 
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.meter import Meter
 from esquirell.domain.nearest import nearest
-from esquirell.domain.secrets import secret_fields
-from esquirell.settings.keys import (
-    LISTS,
-    SECTIONS,
-    Model,
-    known_keys,
-    path_keys,
-    takes_only_numbers,
-)
+from esquirell.domain.payload import kinds_of, secret_fields
+from esquirell.domain.schedule import Schedule
+from esquirell.domain.tariff import Tariff
 from esquirell.settings.model import Configuration
-from esquirell.settings.origins import Origins, Route
+from esquirell.settings.sections import Section
 from esquirell.settings.urls import split_password
 
+Route = tuple[str, ...]
+
+LONGEST_NAME = 80
+
+Model = type[BaseModel]
+
+LISTS: dict[str, Model] = {"meters": Meter, "schedules": Schedule, "tariffs": Tariff}
+SECTIONS: dict[str, Model] = {
+    name: field.annotation
+    for name, field in Configuration.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+}
+
 Table = dict[str, Any]
+
+
+class Origins:
+    """Remembers which settings came from an environment variable; all others are from the file.
+
+    A route leads to a table or a key: `("mqtt", "port")`, `("meters", "main")`; that of the top
+    level is empty.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self._variables: dict[Route, str] = {}
+
+    def note(self, route: Route, variable: str) -> None:
+        """Record that an environment variable set a key or a whole table."""
+        self._variables[route] = variable
+
+    def variable(self, route: Route) -> str | None:
+        """Return the environment variable that set a key, by itself or with its table."""
+        return self._found(route)[0]
+
+    def about(self, table: Route, key: str, problem: str) -> str:
+        """Return a sentence about a problem with a key, or with a table (no key).
+
+        The problem of a key continues the sentence (`must be a whole number`); that of a table is a
+        sentence of its own.
+        """
+        variable, rest = self._found((*table, key) if key else table)
+        table, key, rest = _short(table), *_short((key,)), _short(rest)
+        names = (variable, *rest) if variable else (self.file, ".".join(table), key)
+        return f"{': '.join(filter(None, names))}{'' if key else ':'} {problem}"
+
+    def _found(self, route: Route) -> tuple[str | None, Route]:
+        for length in range(len(route), 0, -1):
+            if route[:length] in self._variables:
+                return self._variables[route[:length]], route[length:]
+        return None, ()
+
+
+def _short(names: Route) -> Route:
+    return tuple(f"{name[:LONGEST_NAME]}…" if len(name) > LONGEST_NAME else name for name in names)
+
+
+def path_keys(model: Model) -> tuple[str, ...]:
+    """Return the keys that hold a path, including those of secret files."""
+    plain = tuple(name for name in model.model_fields if Path in kinds_of(model, name))
+    return plain + tuple(f"{name}_file" for name in secret_fields(model))
+
+
+def known_keys(model: Model) -> tuple[str, ...]:
+    """Return all keys of a table."""
+    return tuple(model.model_fields) + tuple(f"{name}_file" for name in secret_fields(model))
+
+
+def takes_container(model: Model, key: str) -> bool:
+    """Return whether a key may hold a list or a table."""
+    if key not in model.model_fields:
+        return False
+    return any(get_origin(kind) in (tuple, dict) for kind in kinds_of(model, key))
+
+
+def takes_only_numbers(model: Model, key: str) -> bool:
+    """Return whether a key takes a number and no flag: `true` would count as 1."""
+    kinds = kinds_of(model, key) if key in model.model_fields else ()
+    plain = {kind.__origin__ if get_origin(kind) is Annotated else kind for kind in kinds}
+    return bool(plain & {int, float, Decimal}) and bool not in plain
 
 
 def tables(data: Table, origins: Origins) -> Iterator[tuple[Route, Model, Table]]:

@@ -10,15 +10,12 @@ from pydantic import ValidationError
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.settings import added_meters, environment, files, home_assistant_app, secret_files
-from esquirell.settings.checks import check
+from esquirell.settings.checks import check, first_sentence
 from esquirell.settings.environment import Assignment
 from esquirell.settings.files import ConfigFile
-from esquirell.settings.keys import SECTIONS
-from esquirell.settings.layers import Table, prepare
+from esquirell.settings.layers import SECTIONS, Origins, Table, prepare
 from esquirell.settings.model import DEFAULT_SCHEDULE, Settings
-from esquirell.settings.origins import Origins
-from esquirell.settings.sentences import first_sentence
-from esquirell.settings.zones import machine_zone, wrong_zone
+from esquirell.settings.values import machine_zone, wrong_zone
 
 
 @dataclass(slots=True)
@@ -193,7 +190,7 @@ def _add_meters(state: LoadState) -> None:
 def _cover_items(state: LoadState) -> None:
     """Apply the environment's keys of single meters and schedules on top of the existing ones."""
     state.tables["schedules"] = state.tables.get("schedules") or [dict(DEFAULT_SCHEDULE)]
-    given = [one for one in state.given if not _is_left_out(state, one)]
+    given = [assignment for assignment in state.given if not _is_left_out(state, assignment)]
     environment.cover_items(state.tables, given, Path.cwd(), state.origins)
     for section in SECTIONS:
         state.tables.setdefault(section, {})

@@ -75,20 +75,16 @@ class MeterFiles:
 
     def remove(self, name: str) -> None:
         load(edit=Edit(name, None))
-        self._refuse_another_disk()
+        self._directory.check()
         file = self.file(name)
         try:
             file.unlink(missing_ok=True)
         except OSError as error:
             raise DiskError(f"{file} can't be removed: {error.strerror}") from error
 
-    def _refuse_another_disk(self) -> None:
-        if problem := self._directory.problem():
-            raise DiskError(problem)
-
     def _existing_folder(self) -> Path:
         """Return the folder of the files; create it in the state directory, never that itself."""
-        self._refuse_another_disk()
+        self._directory.check()
         folder = folder_of(self._directory.folder)
         try:
             folder.mkdir(mode=0o700, exist_ok=True)

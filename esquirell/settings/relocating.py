@@ -10,14 +10,12 @@ import tomlkit
 from pydantic import BaseModel
 
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.payload import secret_fields
 from esquirell.domain.record import record
-from esquirell.domain.secrets import secret_fields
 from esquirell.settings import secret_files
-from esquirell.settings.keys import LISTS, SECTIONS, path_keys
-from esquirell.settings.layers import Table, tables
+from esquirell.settings.layers import LISTS, SECTIONS, Origins, Table, path_keys, tables
 from esquirell.settings.loading import load
 from esquirell.settings.model import Settings
-from esquirell.settings.origins import Origins
 from esquirell.settings.urls import split_password
 
 

@@ -15,9 +15,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from esquirell.domain.errors import ConfigError
-from esquirell.domain.secrets import secret_fields
-from esquirell.settings.layers import Table, tables
-from esquirell.settings.origins import Origins, Route
+from esquirell.domain.payload import secret_fields
+from esquirell.settings.layers import Origins, Route, Table, tables
 
 CONTAINER_SECRETS = Path("/run/secrets")
 MOUNTED = Path("/run")

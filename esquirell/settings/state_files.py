@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from esquirell.domain.errors import DiskError
+
 PAGE_PASSWORD = "web-password"  # noqa: S105 - the name of a file
 PAGE_KEY = "web-key"
 PAGE_TOKENS = "web-tokens.json"
@@ -78,6 +80,11 @@ class StateDirectory:
     def problem(self) -> str | None:
         """Return the sentence for a missing directory; None if it is there."""
         return None if self.is_there() else missing_state_dir(self.folder)
+
+    def check(self) -> None:
+        """Raise DiskError if it is gone: what is written would be missing when it is back."""
+        if problem := self.problem():
+            raise DiskError(problem)
 
     def unwritable(self) -> str | None:
         """Return the sentence for a directory that takes no new file; None if it does.

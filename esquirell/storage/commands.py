@@ -9,6 +9,7 @@ from sqlalchemy.engine import Row
 
 from esquirell.domain.command import Answer, CommandRecord
 from esquirell.storage.database import Database
+from esquirell.storage.paging import rows_of
 from esquirell.storage.tables import command_log, insert_new
 
 log = logging.getLogger(__name__)
@@ -46,11 +47,8 @@ class CommandLog:
 
     def get(self, command_id: str) -> CommandRecord | None:
         """Return a command by its id. Raises UnavailableError."""
-        with self._database.read() as connection:
-            row = connection.execute(
-                select(command_log).where(command_log.c.id == command_id)
-            ).one_or_none()
-        return _to_record(row) if row else None
+        found = self._select(select(command_log).where(command_log.c.id == command_id))
+        return found[0] if found else None
 
     def find(self, transaction_key: str | None, since: datetime) -> CommandRecord | None:
         """Return the last command with this key since a moment. Raises UnavailableError."""
@@ -95,9 +93,8 @@ class CommandLog:
         """
         columns = command_log.c
         query = select(columns.id, columns.status).order_by(columns.at.desc(), columns.id)
-        with self._database.read() as connection:
-            found = connection.execute(query.limit(STAMPED))
-            return tuple((row.id, row.status) for row in found)
+        found = rows_of(self._database, query.limit(STAMPED))
+        return tuple((row.id, row.status) for row in found)
 
     def prune(self, before: datetime, most: int) -> int:
         """Remove finished commands from before a given time, and all but the newest `most`.
@@ -113,8 +110,7 @@ class CommandLog:
             return gone + connection.execute(delete(command_log).where(is_beyond)).rowcount
 
     def _select(self, query: Select[Any]) -> list[CommandRecord]:
-        with self._database.read() as connection:
-            return [_to_record(row) for row in connection.execute(query)]
+        return [_to_record(row) for row in rows_of(self._database, query)]
 
 
 def _to_row(record: CommandRecord) -> dict[str, Any]:

@@ -5,19 +5,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, ColumnElement, func, select
-from sqlalchemy.engine import Row
+from sqlalchemy import Column, func, select
 
 from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.domain.record import record
 from esquirell.storage import meters
 from esquirell.storage.database import Database
+from esquirell.storage.paging import Rows, paged, rows_of
 from esquirell.storage.postgres import BINARY
-from esquirell.storage.tables import meter, reading, rollup
+from esquirell.storage.tables import QUANTITY_COLUMNS, meter, reading, rollup
 
 if TYPE_CHECKING:
     from esquirell.domain.hour import Batch
-from esquirell.storage.tables import QUANTITY_COLUMNS
 
 
 class ColumnSelection:
@@ -78,8 +77,7 @@ class ReadingHistory:
             .group_by(meter.c.name)
             .order_by(meter.c.name)
         )
-        with self._database.read() as connection:
-            return {row.name: row.readings for row in connection.execute(query)}
+        return {row.name: row.readings for row in rows_of(self._database, query)}
 
     def latest(self) -> dict[str, Reading]:
         """Return the latest reading of each meter, by name. Raises UnavailableError."""
@@ -89,8 +87,7 @@ class ReadingHistory:
             .join_from(meter, reading)
             .where(reading.c.measured_at == meters.newest())
         )
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
+        rows = rows_of(self._database, query)
         return {name: shape.to_reading(name, row) for name, *row in rows}
 
     def batches(
@@ -108,7 +105,7 @@ class ReadingHistory:
         if name in ids:
             columns = Columns(keys)
             wider = self._around(name, span)
-            pages = _all(_Pages(self._database, ids[name], wider, columns.columns, _HELD_ROWS))
+            pages = _pages(self._database, ids[name], wider, columns.columns, _HELD_ROWS)
             yield from map(columns.to_batch, by_whole_quarters(pages))
 
     def _around(self, name: str, span: tuple[datetime, datetime]) -> tuple[datetime, datetime]:
@@ -132,8 +129,7 @@ class ReadingHistory:
             .join_from(meter, rollup)
             .where(rollup.c.pruned_to.is_not(None))
         )
-        with self._database.read() as connection:
-            return {row.name: row.pruned_to for row in connection.execute(query)}
+        return {row.name: row.pruned_to for row in rows_of(self._database, query)}
 
     def query(
         self,
@@ -160,49 +156,27 @@ def stream(database: Database, ids: Mapping[str, int], span: Span) -> Iterator[R
     size = max(_LEAST_PAGE, _HELD_ROWS // max(1, len(ids)))
     moments, columns = (span.since, span.until), span.shape.columns
     streams = [
-        _stream_one(name, span.shape, _Pages(database, ids[name], moments, columns, size))
+        _stream_one(name, span.shape, _pages(database, ids[name], moments, columns, size))
         for name in sorted(ids)
     ]
     return heapq.merge(*streams, key=lambda taken: taken.measured_at)
 
 
-def _stream_one(name: str, shape: ColumnSelection, pages: "_Pages") -> Iterator[Reading]:
-    return (shape.to_reading(name, row) for rows in _all(pages) for row in rows)
+def _stream_one(name: str, shape: ColumnSelection, pages: Iterator[Rows]) -> Iterator[Reading]:
+    return (shape.to_reading(name, row) for rows in pages for row in rows)
 
 
-def _all(pages: "_Pages") -> Iterator[Sequence[Row[Any]]]:
-    rows = pages.first()
-    while rows:
-        yield rows
-        if len(rows) < pages.size:
-            return
-        rows = pages.after(rows[-1])
-
-
-@record
-class _Pages:
-    """The rows of one meter, each page found by seeking in the index."""
-
-    database: Database
-    meter_id: int
-    span: tuple[datetime, datetime]
-    columns: Sequence[Column[Any]]
-    size: int
-
-    def first(self) -> Sequence[Row[Any]]:
-        return self._fetch(reading.c.measured_at >= self.span[0])
-
-    def after(self, row: Row[Any]) -> Sequence[Row[Any]]:
-        return self._fetch(reading.c.measured_at > row.measured_at)
-
-    def _fetch(self, start: ColumnElement[bool]) -> Sequence[Row[Any]]:
-        query = (
-            select(*self.columns)
-            .where(reading.c.meter_id == self.meter_id, start)
-            .where(reading.c.measured_at < self.span[1])
-            .order_by(reading.c.measured_at)
-            .limit(self.size)
-            .execution_options(**BINARY)
-        )
-        with self.database.read() as connection:
-            return connection.execute(query).all()
+def _pages(
+    database: Database,
+    meter_id: int,
+    span: tuple[datetime, datetime],
+    columns: Sequence[Column[Any]],
+    size: int,
+) -> Iterator[Rows]:
+    """Yield the rows of one meter, each page in a transaction of its own."""
+    query = (
+        select(*columns)
+        .where(reading.c.meter_id == meter_id, reading.c.measured_at < span[1])
+        .execution_options(**BINARY)
+    )
+    return paged(database, query, reading.c.measured_at, span[0], size)

@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, select
 from esquirell.domain.cost import PriceRow
 from esquirell.domain.tariff import Prices as Rates
 from esquirell.storage.database import Database
+from esquirell.storage.paging import rows_of
 from esquirell.storage.tables import insert_new, price
 
 
@@ -50,8 +51,7 @@ class Prices:
     def counts(self) -> dict[str, int]:
         """Count the rows of each tariff, by name. Raises UnavailableError."""
         query = select(price.c.tariff, func.count().label("rows")).group_by(price.c.tariff)
-        with self._database.read() as connection:
-            return {row.tariff: row.rows for row in connection.execute(query)}
+        return {row.tariff: row.rows for row in rows_of(self._database, query)}
 
 
 def _to_row(tariff: str, row: PriceRow) -> dict[str, object]:

@@ -7,6 +7,7 @@ from sqlalchemy.engine import Connection
 
 from esquirell.domain.schedule import Edit, LastRun, StoredSchedule
 from esquirell.storage.database import Database
+from esquirell.storage.paging import rows_of
 from esquirell.storage.tables import insert_or_update, schedule
 
 _DEFINITION = ("base", "overrides", "removed")
@@ -48,9 +49,9 @@ class Schedules:
 
     def last_runs(self) -> dict[str, LastRun]:
         """Return the last stored run of each schedule, by name. Raises UnavailableError."""
-        with self._database.read() as connection:
-            rows = connection.execute(_LAST_RUNS)
-            return {name: LastRun(at, result) for name, at, result in rows}
+        return {
+            name: LastRun(at, result) for name, at, result in rows_of(self._database, _LAST_RUNS)
+        }
 
     def record_run(self, name: str, run: LastRun) -> None:
         """Store when a schedule last ran; an unknown one is ignored. Raises UnavailableError."""

@@ -14,9 +14,8 @@ from tornado.web import Finish, HTTPError, RequestHandler
 
 from esquirell.domain.errors import EsquirellError
 from esquirell.web.formats import Formats, by_energy_first
-from esquirell.web.gate import Visit
 from esquirell.web.json_text import encode
-from esquirell.web.sessions import COOKIE, DAYS
+from esquirell.web.sessions import COOKIE, DAYS, Visit
 from esquirell.web.site import Lane, Site
 from esquirell.web.texts import Texts, best_language, texts_of
 
@@ -118,7 +117,11 @@ class Handler(RequestHandler):
     def methods(self) -> list[str]:
         """The allowed methods, such as GET and POST."""
         nothing = RequestHandler.get
-        own = [one for one in ("GET", "POST") if getattr(type(self), one.lower()) is not nothing]
+        own = [
+            method
+            for method in ("GET", "POST")
+            if getattr(type(self), method.lower()) is not nothing
+        ]
         return [*own, *(["HEAD"] if "GET" in own else []), "OPTIONS"]
 
     def identify(self) -> None:

@@ -46,7 +46,7 @@ class Narrowed:
 
     def of(self, meters: Sequence[MeterSnapshot]) -> list[MeterSnapshot]:
         """Return the matching meters in order."""
-        found = [one for one in meters if self._shows(one)]
+        found = [snapshot for snapshot in meters if self._shows(snapshot)]
         return sorted(found, key=_ORDERS[self.order]) if self.order else found
 
     def _shows(self, one: MeterSnapshot) -> bool:
@@ -58,7 +58,7 @@ class Narrowed:
 
 def areas_of(meters: Sequence[MeterSnapshot]) -> list[str]:
     """Return the areas of some meters, in order."""
-    return list(dict.fromkeys(one.meter.area for one in meters if one.meter.area))
+    return list(dict.fromkeys(snapshot.meter.area for snapshot in meters if snapshot.meter.area))
 
 
 def _largest_first(value: float | None) -> tuple[object, ...]:

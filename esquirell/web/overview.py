@@ -78,36 +78,42 @@ class House:
     @property
     def counted(self) -> tuple[MeterSnapshot, ...]:
         """The meters that make up the house: submeters are contained in the one above."""
-        return tuple(one for one in self.meters if not one.meter.upstream and not one.produces)
+        return tuple(
+            snapshot
+            for snapshot in self.meters
+            if not snapshot.meter.upstream and not snapshot.produces
+        )
 
     @property
     def apart(self) -> "House":
         """Return these meters as a house of their own, in which submeters of other meters count."""
-        names = {one.meter.name for one in self.meters}
+        names = {snapshot.meter.name for snapshot in self.meters}
         alone = (
-            replace(one, meter=one.meter.model_copy(update={"upstream": ""}))
-            if one.meter.upstream not in names
-            else one
-            for one in self.meters
+            replace(snapshot, meter=snapshot.meter.model_copy(update={"upstream": ""}))
+            if snapshot.meter.upstream not in names
+            else snapshot
+            for snapshot in self.meters
         )
         return replace(self, meters=tuple(alone))
 
     @property
     def power(self) -> float | None:
         """The power of the house in W, of the meters that answer."""
-        return _sum(one.power for one in self.counted)
+        return _sum(snapshot.power for snapshot in self.counted)
 
     @property
     def missing(self) -> int:
         """The number of enabled meters of the house without a current power."""
-        return sum(one.power is None and one.meter.enabled for one in self.counted)
+        return sum(snapshot.power is None and snapshot.meter.enabled for snapshot in self.counted)
 
     @property
     def today(self) -> Today:
         """The energies and the cost of the house today; the cost only in one currency."""
-        days = [one.today for one in self.counted]
+        days = [snapshot.today for snapshot in self.counted]
         currencies = {day.currency for day in days if day.cost is not None}
-        produced = [one.today.generated for one in self.meters if not one.meter.upstream]
+        produced = [
+            snapshot.today.generated for snapshot in self.meters if not snapshot.meter.upstream
+        ]
         return Today(
             _sum(day.imported for day in days),
             _sum(day.exported for day in days),
@@ -119,8 +125,8 @@ class House:
     def by_area(self) -> list[tuple[str, list[MeterSnapshot]]]:
         """Return the meters by area, in the order of the configuration; those without one last."""
         areas: dict[str, list[MeterSnapshot]] = {}
-        for one in self.meters:
-            areas.setdefault(one.meter.area, []).append(one)
+        for snapshot in self.meters:
+            areas.setdefault(snapshot.meter.area, []).append(snapshot)
         unnamed = areas.pop("", [])
         return [*areas.items(), *([("", unnamed)] if unnamed else [])]
 
@@ -141,27 +147,27 @@ class Overview:
             house = House(self._snapshots(meters, patience_s), problems=problems)
         except (UnavailableError, ConfigError) as error:
             readings = self._live.readings()
-            blind = tuple(self._blind(one, readings) for one in meters)
+            blind = tuple(self._blind(meter, readings) for meter in meters)
             house = House(blind, str(error), problems)
-        return replace(house, curve=total_curve(one.curve for one in house.counted))
+        return replace(house, curve=total_curve(snapshot.curve for snapshot in house.counted))
 
     def renewed(self, house: House, names: Collection[str]) -> House:
         """Return the house with the newest readings of these meters, without waiting."""
         readings = self._live.readings()
-        days = self.day.known([one.meter.name for one in house.meters], readings)
+        days = self.day.known([snapshot.meter.name for snapshot in house.meters], readings)
         return replace(
             house,
             meters=tuple(
                 replace(
-                    one,
+                    snapshot,
                     state="online",
-                    reading=readings[one.meter.name],
-                    today=days[one.meter.name],
-                    curve=self._live.curve(one.meter.name),
+                    reading=readings[snapshot.meter.name],
+                    today=days[snapshot.meter.name],
+                    curve=self._live.curve(snapshot.meter.name),
                 )
-                if one.meter.name in names
-                else one
-                for one in house.meters
+                if snapshot.meter.name in names
+                else snapshot
+                for snapshot in house.meters
             ),
         )
 
@@ -301,4 +307,4 @@ def sparkline(points: Sequence[float | None]) -> str:
             parts.append(f"{pen}{number * step:.1f} {_height(value, *ends):.1f}")
             last = number
     strokes = "".join(parts).split("M")[1:]
-    return "".join(f"M{one}" if "L" in one else f"M{one}h0" for one in strokes)
+    return "".join(f"M{stroke}" if "L" in stroke else f"M{stroke}h0" for stroke in strokes)

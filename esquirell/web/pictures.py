@@ -47,7 +47,7 @@ def live_of(figure: Figure, span: tuple[datetime, datetime], texts: Texts) -> st
     Empty if that is impossible: now is not in the span, or a meter has several curves.
     """
     drawn = svg.as_drawn(figure, words_of(texts))
-    curves = [one for one in drawn.series if one.colour >= 0]
+    curves = [series for series in drawn.series if series.colour >= 0]
     meters = {one.meter for one in curves}
     alone = len(meters) == len(curves) > 0 and "" not in meters
     if drawn.kind != "lines" or drawn.panels or not alone or not _holds(span, datetime.now(UTC)):

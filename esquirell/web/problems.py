@@ -74,4 +74,4 @@ class Problems:
 
 def kinds_of(problems: Iterable[str]) -> list[str]:
     """Return sentences without their numbers, to compare problems."""
-    return [_NUMBER.sub("", one) for one in problems]
+    return [_NUMBER.sub("", problem) for problem in problems]

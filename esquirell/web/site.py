@@ -13,17 +13,15 @@ from tornado.routing import Rule
 from tornado.template import Loader, Template
 from tornado.web import Application, RequestHandler, StaticFileHandler
 
-from esquirell.daemon.garbage import give_back
+from esquirell.daemon.limits import give_back
 from esquirell.daemon.visitors import WrongAttempts
 from esquirell.domain.record import record
 from esquirell.runtime.root import Runtime
-from esquirell.web.backlog import StatisticsBacklog
 from esquirell.web.candidates import KEEP_CODE_S, Candidates, KeptForBrowsers
-from esquirell.web.gate import AnyGate
 from esquirell.web.live import Live
 from esquirell.web.overview import Overview
-from esquirell.web.recent import Recent
-from esquirell.web.sessions import Credentials, Sessions
+from esquirell.web.recent import Recent, StatisticsBacklog
+from esquirell.web.sessions import AnyGate, Credentials, Sessions
 from esquirell.web.tokens import Tokens
 
 if TYPE_CHECKING:

@@ -40,21 +40,25 @@ class Table:
 def by_period(figure: Figure, words: Words, texts: Texts, formats: Formats) -> Table | None:
     """Return a line per period; None if there are too many, or for raw readings."""
     axis = figure.axis
-    numbers = sorted({number for one in figure.series for number in one.points})
+    numbers = sorted({number for series in figure.series for number in series.points})
     if not isinstance(axis, Periods) or not 0 < len(numbers) <= _MOST_ROWS:
         return None
-    columns = [column for one in figure.series for column in _columns(one, figure, texts)]
+    columns = [column for series in figure.series for column in _columns(series, figure, texts)]
     if len(columns) > _MOST_COLUMNS:
         return None
     lines = [
         Line(
             axis.title(number, words),
-            [text for one in figure.series for text in _cells(one, number, figure, formats)],
-            any(one.points[number].estimated for one in figure.series if number in one.points),
+            [text for series in figure.series for text in _cells(series, number, figure, formats)],
+            any(
+                series.points[number].estimated
+                for series in figure.series
+                if number in series.points
+            ),
         )
         for number in numbers
     ]
-    sums = [text for one in figure.series for text in _sums(one, figure, formats)]
+    sums = [text for series in figure.series for text in _sums(series, figure, formats)]
     title = "history.sum" if figure.kind == "bars" else "history.whole"
     return Table(
         texts(f"by.title.{axis.period}"), columns, lines, Line(texts(title), sums), leads=True
@@ -83,11 +87,11 @@ _COSTS = ("imported", "bought", "sold", "fee", "total")
 
 def _of_cost(cost: Cost, formats: Formats, currency: str = "") -> list[str]:
     """Return the cells of a cost, with units if a currency is given."""
-    amounts = [float(one) for one in (cost.bought, cost.sold, cost.fee, cost.total)]
+    amounts = [float(amount) for amount in (cost.bought, cost.sold, cost.fee, cost.total)]
     energy = float(cost.energy_import)
     if currency:
-        return [formats.energy(energy), *(formats.money(one, currency) for one in amounts)]
-    return [formats.number(one, 2) for one in (energy, *amounts)]
+        return [formats.energy(energy), *(formats.money(amount, currency) for amount in amounts)]
+    return [formats.number(amount, 2) for amount in (energy, *amounts)]
 
 
 def by_meter(
@@ -97,7 +101,7 @@ def by_meter(
 
     `title` returns the label of a meter.
     """
-    shown = [one for one in figure.series if one.points]
+    shown = [series for series in figure.series if series.points]
     name = texts("history.name")
     if not shown:
         return None
@@ -160,7 +164,7 @@ def shares(figure: Figure, texts: Texts, formats: Formats, *, exports: bool) -> 
     whole, parts = _total(figure.series[0]), figure.series[1:]
     if not whole:
         return None
-    totals = [(one.name, _total(one)) for one in parts]
+    totals = [(part.name, _total(part)) for part in parts]
     left = whole - sum(total for _, total in totals)
     rest = "own_production" if exports and left < 0 else "not_explained"
     rows = [*sorted(totals, key=lambda one: -one[1]), (texts(f"history.{rest}"), left)]

@@ -107,8 +107,7 @@ class Tokens:
             raise DiskError(f"{self._file} can't be read: {error.strerror}") from error
 
     def _save(self, tokens: dict[str, Token]) -> None:
-        if problem := self._directory.problem():
-            raise DiskError(problem)
+        self._directory.check()
         text = json.dumps([asdict(token) for token in tokens.values()], indent=2)
         private_files.write({self._file: f"{text}\n"})
         self._tokens, self._read_at = tokens, None

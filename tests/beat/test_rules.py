@@ -6,8 +6,8 @@ from celery import Celery
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esquirell.beat.entry import RuleSchedule
 from esquirell.beat.rules import Crontab, Grid, check_cron, explain, from_json, rule_of
+from esquirell.beat.timetable import RuleSchedule
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.schedule import Schedule
 

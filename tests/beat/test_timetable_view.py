@@ -9,11 +9,10 @@ from celery import Celery
 from redbeat.schedulers import RedBeatJSONEncoder
 from support.redis_server import RedisProcess
 
-from esquirell.beat.entry import Entry, RuleSchedule
 from esquirell.beat.redbeat import client_of, settings_of
 from esquirell.beat.rules import Crontab, Grid, Rule
 from esquirell.beat.snapshot import DUE_KEY, ScheduleSnapshots
-from esquirell.beat.timetable import RedBeatTimetable
+from esquirell.beat.timetable import Entry, RedBeatTimetable, RuleSchedule
 from esquirell.beat.timetable_view import MAKE_UP, TimetableView, last_run, latest, start_from
 from esquirell.broker.connection import Address, connect
 from esquirell.broker.queue import REDBEAT_PREFIX

@@ -4,8 +4,8 @@ import pytest
 from support.ports import free_port
 
 from esquirell.broker.connection import Address, Client, connect
-from esquirell.broker.orders import KEY, VALID_S, Orders
 from esquirell.broker.outage import cleanse
+from esquirell.broker.presence import KEY, VALID_S, Orders
 from esquirell.domain.errors import UnavailableError
 
 

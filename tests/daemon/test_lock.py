@@ -17,7 +17,7 @@ from esquirell.daemon.lock import (
     redis_owner,
     rival_service,
 )
-from esquirell.daemon.service_name import persistent_name
+from esquirell.daemon.preparing import persistent_name
 from esquirell.domain.errors import ConfigError
 
 

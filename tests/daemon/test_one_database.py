@@ -11,7 +11,7 @@ from support.waiting import eventually
 from esquirell.broker.connection import Address, connect
 from esquirell.broker.lease import Lease
 from esquirell.daemon.lock import AlreadyRunningError, RedisClaim
-from esquirell.daemon.one_database import ANOTHER_DATABASE, SERVER, identity, leases_of
+from esquirell.daemon.preparing import ANOTHER_DATABASE, SERVER, identity, leases_of
 
 KEY = "esquirell:lease:database"
 

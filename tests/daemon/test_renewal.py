@@ -9,7 +9,7 @@ from support.redis_server import RedisProcess
 from support.service import Service, configuration, meter_table
 from support.waiting import eventually
 
-from esquirell.daemon.restarting import EXIT_CODE, LOOK_EVERY_S, Renewal
+from esquirell.daemon.announcing import EXIT_CODE, LOOK_EVERY_S, Renewal
 from esquirell.domain.errors import ConfigError
 from esquirell.tuya.simulator import SimulatedMeter
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from esquirell.daemon.workload import Workload
+from esquirell.daemon.celery_worker import Workload
 from esquirell.domain.tasks import COMMAND_HEADER
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esquirell.domain.booking import Booking, Sample, book
+from esquirell.domain.statistic import Booking, Sample, book
 
 MINUTE = 60.0
 HOUR = 3600.0

@@ -1,6 +1,6 @@
 import pytest
 
-from esquirell.cli.flower import check_installed
+from esquirell.cli.run import check_installed
 from esquirell.domain.errors import ConfigError
 
 

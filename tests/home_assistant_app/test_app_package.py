@@ -11,10 +11,10 @@ import pytest
 import yaml
 from support.waiting import LIMIT_S
 
-from esquirell.domain.secrets import secret_fields
+from esquirell.domain.payload import secret_fields
 from esquirell.settings import load
 from esquirell.settings.home_assistant_app import BROKER_FILE, OPTIONS
-from esquirell.settings.keys import SECTIONS
+from esquirell.settings.layers import SECTIONS
 from esquirell.web.server import INGRESS_PORT
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr, TypeAdapter
 from support.configuration import KEY, ConfigurationFolder
 
 from esquirell.settings import load
-from esquirell.settings.keys import LISTS, SECTIONS, known_keys
+from esquirell.settings.layers import LISTS, SECTIONS, known_keys
 from esquirell.settings.model import Configuration
 
 EXAMPLE = Path(__file__).parents[2] / "config/esquirell.example.toml"

@@ -11,7 +11,7 @@ from support.configuration import KEY, METER, ConfigurationFolder
 from esquirell.domain.errors import ConfigError
 from esquirell.settings import Settings, environment
 from esquirell.settings.files import ConfigFile
-from esquirell.settings.keys import LISTS, SECTIONS, Model, known_keys
+from esquirell.settings.layers import LISTS, SECTIONS, Model, known_keys
 from esquirell.settings.loading import LoadState, complete, load
 
 FETCH = "[[schedules]]\nname = 'fetch'\nevery = 60\n"

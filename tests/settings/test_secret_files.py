@@ -6,8 +6,7 @@ from pydantic import SecretStr
 from support.configuration import KEY, METER, ConfigurationFolder
 
 from esquirell.settings import secret_files
-from esquirell.settings.layers import Table
-from esquirell.settings.origins import Origins
+from esquirell.settings.layers import Origins, Table
 
 INLINE = "[mqtt]\nusername = 'u'\npassword = 'inline'\n"
 FILE = "[mqtt]\nusername = 'u'\npassword_file = 'pw'\n"

@@ -7,7 +7,7 @@ from support.configuration import KEY, METER, ConfigurationFolder
 
 from esquirell.services.command_table import COMMANDS
 from esquirell.settings import Settings, load, masked, public
-from esquirell.settings.keys import LISTS, SECTIONS
+from esquirell.settings.layers import LISTS, SECTIONS
 from esquirell.settings.writing import to_toml
 
 FULL = f"""

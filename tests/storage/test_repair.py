@@ -15,7 +15,7 @@ from support.waiting import LIMIT_S
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.care import Backups
-from esquirell.storage.maintenance.repair import DatabaseRepair, is_damaged
+from esquirell.storage.maintenance.restoring import DatabaseRepair, is_damaged
 from esquirell.storage.readings import Readings
 
 MANY = 3000

@@ -15,8 +15,8 @@ from support.waiting import LIMIT_S, eventually
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.storage.database import Database
+from esquirell.storage.postgres import NotAnsweringError, ServerWatch
 from esquirell.storage.readings import Readings
-from esquirell.storage.server_watch import NotAnsweringError, ServerWatch
 
 
 @contextmanager

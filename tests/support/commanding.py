@@ -11,12 +11,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from support.fakes import NOON, Clock, ReadingStore, ScheduleStore, Timetable, meter
 
-from esquirell.broker.orders import Order
 from esquirell.domain.command import Answer, CommandRecord, Request
 from esquirell.domain.device import Device
 from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
 from esquirell.domain.meter import Meter
-from esquirell.domain.process import Process
+from esquirell.domain.process import Order, Process
 from esquirell.domain.reading import Reading
 from esquirell.domain.requests import FetchArguments
 from esquirell.domain.schedule import StoredSchedule

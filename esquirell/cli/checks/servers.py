@@ -82,7 +82,7 @@ def running(runtime: Runtime) -> Finding:
         message, _, remedy = missing.partition(": ")
         return fault("service", message, remedy)
     # A damaged file is a finding of its own.
-    found = (problem for one in processes if one.alive for problem in one.problems)
+    found = (problem for process in processes if process.alive for problem in process.problems)
     known = runtime.damaged()
     if problems := [problem for problem in dict.fromkeys(found) if problem not in known]:
         remedy = "the log of the service says more"

@@ -15,6 +15,7 @@ from esquirell.domain.quantity import is_quantity_key
 from esquirell.domain.statistic import is_energy
 from esquirell.storage.corrections import undo_log
 from esquirell.storage.corrections.undo_log import StoredCorrection
+from esquirell.storage.paging import paged
 from esquirell.storage.statistics import watermarks
 from esquirell.storage.tables import reading, statistic
 
@@ -92,12 +93,9 @@ class StoredSpan:
             undo_log.insert_into(self._connection, statistic, page)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        query = select(reading).order_by(reading.c.measured_at).limit(undo_log.PAGE)
-        page = self._connection.execute(query.where(*self._mine())).mappings().all()
-        while page:
-            yield from map(dict, page)
-            after = reading.c.measured_at > page[-1]["measured_at"]
-            page = self._connection.execute(query.where(*self._mine(), after)).mappings().all()
+        query, moment = select(reading).where(*self._mine()), reading.c.measured_at
+        for page in paged(self._connection, query, moment, self._span.since, undo_log.PAGE):
+            yield from (dict(zip(reading.c.keys(), row, strict=True)) for row in page)
 
     def _mine(self) -> tuple[Any, ...]:
         return (

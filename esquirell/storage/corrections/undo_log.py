@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from esquirell.domain.correction import What
 from esquirell.domain.record import record
+from esquirell.storage.paging import paged
 from esquirell.storage.tables import corrected, correction
 
 PAGE = 1000
@@ -79,16 +80,11 @@ def write(
 
 def read(connection: Connection, number: int, kind: str) -> Iterator[Rows]:
     """Yield the rows of one kind in order, page by page."""
-    query = (
-        select(corrected.c.number, corrected.c.body)
-        .where(corrected.c.correction_id == number, corrected.c.kind == kind)
-        .order_by(corrected.c.number)
-        .limit(PAGE)
+    query = select(corrected.c.number, corrected.c.body).where(
+        corrected.c.correction_id == number, corrected.c.kind == kind
     )
-    page = connection.execute(query).all()
-    while page:
+    for page in paged(connection, query, corrected.c.number, 0, PAGE):
         yield [_from_json(body) for _, body in page]
-        page = connection.execute(query.where(corrected.c.number > page[-1].number)).all()
 
 
 def insert_into(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:

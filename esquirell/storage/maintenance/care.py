@@ -1,7 +1,12 @@
 """Checking the database for damage, backing it up, and forgetting a meter."""
 
+import errno
 import os
+import sqlite3
+import tempfile
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,11 +14,11 @@ from typing import Any
 from sqlalchemy import delete, select, text
 from sqlalchemy.engine import Connection
 
+from esquirell import whole_file
 from esquirell.domain.clock import Clock
 from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
 from esquirell.storage import sqlite
 from esquirell.storage.database import Database
-from esquirell.storage.maintenance.copying import copy_database
 from esquirell.storage.maintenance.revision import HEAD, missing_tables, read_revision
 from esquirell.storage.tables import (
     corrected,
@@ -25,10 +30,48 @@ from esquirell.storage.tables import (
     statistic,
 )
 
+_COPY_LIMIT_S = 600
+
 # A damaged file may have thousands of findings.
 _SHOWN = 10
 _OF_A_METER = (correction, statistic, rollup, ledger)
 PATTERN = "esquirell-*.db"
+
+
+def copy_database(source: sqlite3.Connection, target: Path) -> None:
+    """Copy a database, even one in use, into a file, 0600: completely or not at all.
+
+    Raises ConfigError when the target can't be written, and sqlite3.Error.
+    """
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            _fill(temporary, source)
+            whole_file.sync(temporary)
+            whole_file.put(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{target} can't be written: {error.strerror}.") from error
+
+
+def _fill(path: Path, source: sqlite3.Connection) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        source.backup(connection, progress=_give_up_after(_COPY_LIMIT_S))
+        # In WAL mode a copy could not be read from read-only media.
+        connection.execute("PRAGMA journal_mode=DELETE")
+
+
+def _give_up_after(seconds: float) -> Callable[[int, int, int], None]:
+    deadline = time.monotonic() + seconds
+
+    def check(_status: int, _remaining: int, _total: int) -> None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(errno.ETIMEDOUT, f"not done after {seconds:.0f} s")
+
+    return check
 
 
 def check(database: Database, *, quick: bool = False) -> list[str]:

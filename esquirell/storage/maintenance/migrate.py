@@ -16,7 +16,7 @@ from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage import sqlite
 from esquirell.storage.database import Database
 from esquirell.storage.errors import DamagedError
-from esquirell.storage.maintenance.copying import copy_database
+from esquirell.storage.maintenance.care import copy_database
 from esquirell.storage.maintenance.revision import (
     EXIT_CONFIG,
     EXIT_UNAVAILABLE,

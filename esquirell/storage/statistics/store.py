@@ -16,7 +16,7 @@ from esquirell.domain.statistic import Periods, Progress, Statistic, Watermark
 from esquirell.storage import meters
 from esquirell.storage.database import Database
 from esquirell.storage.statistics import statements, streams, watermarks
-from esquirell.storage.statistics.rows import (
+from esquirell.storage.statistics.statements import (
     counters_json,
     local,
     read_counters,

@@ -11,8 +11,9 @@ from esquirell.domain.quantity import PHASES
 from esquirell.domain.statistic import Periods, Statistic
 from esquirell.storage import meters
 from esquirell.storage.database import Database
+from esquirell.storage.paging import paged
 from esquirell.storage.postgres import BINARY
-from esquirell.storage.statistics.rows import StatisticShape
+from esquirell.storage.statistics.statements import StatisticShape
 from esquirell.storage.tables import Instant, statistic
 
 _PERIODS_A_PAGE = 1000
@@ -106,15 +107,7 @@ def _one_meter(
         .where(statistic.c.meter_id == ids[name])
         .where(statistic.c.resolution == span.resolution)
         .where(statistic.c.start < span.until)
-        .order_by(statistic.c.start)
-        .limit(_PERIODS_A_PAGE)
         .execution_options(**BINARY)
     )
-    page = query.where(statistic.c.start >= span.since)
-    while True:
-        with database.read() as connection:
-            rows = connection.execute(page).all()
+    for rows in paged(database, query, statistic.c.start, span.since, _PERIODS_A_PAGE):
         yield from (shape.to_statistic(name, row) for row in rows)
-        if len(rows) < _PERIODS_A_PAGE:
-            return
-        page = query.where(statistic.c.start > rows[-1].start)

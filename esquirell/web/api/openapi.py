@@ -35,7 +35,8 @@ def document(base: str) -> Schema:
         },
         "servers": [{"url": base}],
         "security": [{"token": []}],
-        "paths": _lists() | {f"/requests/{name}": _post(one) for name, one in commands.items()},
+        "paths": _lists()
+        | {f"/requests/{name}": _post(command) for name, command in commands.items()},
         "components": {
             "schemas": models | _own_schemas(),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

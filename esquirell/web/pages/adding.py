@@ -69,7 +69,7 @@ class AddMeter(FindingPage):
         if not name:
             return None
         runtime = self.site.runtime
-        found = next((one for one in runtime.meters() if one.name == name), None)
+        found = next((meter for meter in runtime.meters() if meter.name == name), None)
         if found is None or name not in runtime.settings.added:
             raise HTTPError(404)
         return found
@@ -148,7 +148,7 @@ class AddMeter(FindingPage):
         return chosen.fields.get("invert", before) if chosen else before
 
     def _suggested(self, label: str) -> str:
-        return unique_slug(label, {one.name for one in self.site.runtime.meters()})
+        return unique_slug(label, {meter.name for meter in self.site.runtime.meters()})
 
     def _fields(self) -> dict[str, Any]:
         """Return what was typed, and of the device that was chosen what is known besides."""
@@ -157,7 +157,7 @@ class AddMeter(FindingPage):
         known.pop("name", None)
         left_out = OF_THE_METER if self.exchanged else ()
         fields = {**known, **typed_fields(self)}
-        return {key: one for key, one in fields.items() if one != "" and key not in left_out}
+        return {key: field for key, field in fields.items() if field != "" and key not in left_out}
 
     async def show(
         self,

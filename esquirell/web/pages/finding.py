@@ -103,8 +103,8 @@ class FindingPage(CommandPage):
     async def _take(self, found: "UploadedDevices") -> None:
         """Keep the metering devices of a list; explain why the others are left out."""
         devices = [
-            Candidate(one.meter.device_id, one.fields, measures=one.is_described)
-            for one in found.devices
+            Candidate(device.meter.device_id, device.fields, measures=device.is_described)
+            for device in found.devices
         ]
         if not devices and not found.left_out:
             raise ConfigError("the list contains no device")

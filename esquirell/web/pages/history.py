@@ -50,7 +50,7 @@ class HistoryHandler(Handler):
         runtime = self.site.runtime
         statuses = runtime.storage.reading_history.statuses()
         recorded = RecordedMeters(
-            runtime.meters(), {name: one.keys for name, one in statuses.items()}
+            runtime.meters(), {name: status.keys for name, status in statuses.items()}
         )
         return recorded, select(self.get_query_arguments, recorded, self.today)
 
@@ -70,7 +70,12 @@ class History(HistoryHandler):
             parts=parts,
             span_name=self._name(selection.span),
             lengths=LENGTHS,
-            shows=(ENERGY, POWER, COST, *(one for one in recorded.quantities() if one != _POWER)),
+            shows=(
+                ENERGY,
+                POWER,
+                COST,
+                *(quantity for quantity in recorded.quantities() if quantity != _POWER),
+            ),
             today=self.today,
             many=len(recorded.names) > MANY,
             sheet=f"{self.visit.base}/pictures.css?v={style()[1]}",
@@ -84,7 +89,7 @@ class History(HistoryHandler):
         recorded, selection = self.selected()
         worked_up = (0, 0)
         if selection.of_statistics:
-            below = (one for name in selection.meters for one in recorded.below(name))
+            below = (meter for name in selection.meters for meter in recorded.below(name))
             worked_up = self.site.backlog.work_up([*selection.meters, *below])
             if worked_up[0] < worked_up[1]:
                 return recorded, selection, worked_up, []
@@ -114,7 +119,10 @@ class History(HistoryHandler):
         ]
         if selection.show == POWER and selection.span.length in {"day", "week"}:
             span = selection.span.moments(self.site.zone)
-            drawn = [replace(one, live=live_of(one.part.figure, span, self.texts)) for one in drawn]
+            drawn = [
+                replace(figure, live=live_of(figure.part.figure, span, self.texts))
+                for figure in drawn
+            ]
         return drawn
 
     def _name(self, span: Span) -> str:

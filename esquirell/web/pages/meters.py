@@ -27,8 +27,7 @@ from esquirell.web.pages.adding import (
     typed_fields,
 )
 from esquirell.web.pages.finding import sent_devices
-from esquirell.web.places import day_of, of_meter
-from esquirell.web.stream import Stream
+from esquirell.web.stream import Stream, day_of, of_meter
 
 # How many commands are searched for failures of the meter.
 LOOKED_THROUGH = 300
@@ -109,7 +108,7 @@ class Meter(CommandPage):
         runtime = self.site.runtime
         # What the command line has changed is noticed only some seconds later.
         await self.wait_for(runtime.reload)
-        found = (one for one in runtime.meters() if one.name == name)
+        found = (meter for meter in runtime.meters() if meter.name == name)
         return next((edited(one) for one in found), None)
 
     def _typed(self, submitted: SubmittedCommand | None) -> dict[str, str]:
@@ -131,7 +130,7 @@ class Meter(CommandPage):
 
     async def _new_key(self, command: str, name: str) -> SubmittedCommand:
         """Take another key: from the cloud, or from an uploaded devices.json."""
-        meter = next((one for one in self.site.runtime.meters() if one.name == name), None)
+        meter = next((meter for meter in self.site.runtime.meters() if meter.name == name), None)
         if meter is None:
             raise HTTPError(404)
         if command == "key/cloud":
@@ -140,7 +139,7 @@ class Meter(CommandPage):
                 raise ConfigError("no cloud account: set api_key and api_secret under [cloud]")
             key = await self.wait_for(lambda: cloud.local_key(meter))
         elif command == "key/file":
-            listed = {one.meter.device_id: one.meter for one in sent_devices(self).devices}
+            listed = {device.meter.device_id: device.meter for device in sent_devices(self).devices}
             if meter.device_id not in listed:
                 raise CommandError("invalid_payload", "the file does not contain this device")
             key = listed[meter.device_id].local_key.get_secret_value()
@@ -150,7 +149,7 @@ class Meter(CommandPage):
 
     async def _show(self, name: str, submitted: SubmittedCommand | None = None) -> None:
         house = await self.compute(lambda: self.site.overview.look(PATIENCE_S))
-        found = next((one for one in house.meters if one.meter.name == name), None)
+        found = next((snapshot for snapshot in house.meters if snapshot.meter.name == name), None)
         if found is None and submitted and submitted.answer.status == "error":
             # It was removed meanwhile: the command reports that, and lists the meters.
             answer = submitted.answer
@@ -184,7 +183,7 @@ class Meter(CommandPage):
             cloud=settings.cloud.api_key != "",
             profiles=profiles(found.meter.profile),
             protocols=PROTOCOLS,
-            meters=[one for one in runtime.meters() if one.name != name],
+            meters=[meter for meter in runtime.meters() if meter.name != name],
         )
 
     def _facts(self, name: str) -> Mapping[str, Any]:
@@ -211,15 +210,15 @@ class LiveMeter(Stream):
     async def get(self, *path: str) -> None:
         """Stream the values. Raises HTTPError when there is no such meter."""
         (self._name,) = path
-        if self._name not in {one.name for one in self.site.runtime.meters()}:
+        if self._name not in {meter.name for meter in self.site.runtime.meters()}:
             raise HTTPError(404)
         await super().get()
 
     def shown(self, house: House) -> dict[str, Any]:
         """Return the values; if the meter is gone, a value that makes the page reload."""
-        for one in house.meters:
-            if one.meter.name == self._name:
-                return of_meter(one, keys_of(one), self.formats)
+        for snapshot in house.meters:
+            if snapshot.meter.name == self._name:
+                return of_meter(snapshot, keys_of(snapshot), self.formats)
         return {"page:shape": ""}
 
 

@@ -87,7 +87,10 @@ class Schedules(CommandPage):
         listed = await self.run("schedule/list", {})
         tasks = await self.run("task/list", {})
         schedules = list(listed.data.get("schedules", ()))
-        if submitted and submitted.place not in {"new", *(one["name"] for one in schedules)}:
+        if submitted and submitted.place not in {
+            "new",
+            *(schedule["name"] for schedule in schedules),
+        }:
             # It may have been removed meanwhile.
             submitted = replace(submitted, place="list")
         self.render(
@@ -106,7 +109,9 @@ class Schedules(CommandPage):
     async def _shown_of(self, name: str) -> dict[str, Any] | None:
         """Return what the form of a schedule shows now, or None if there is no such schedule."""
         listed = await self.run("schedule/list", {})
-        found = (one for one in listed.data.get("schedules", ()) if one["name"] == name)
+        found = (
+            schedule for schedule in listed.data.get("schedules", ()) if schedule["name"] == name
+        )
         return next((edited(one) for one in found), None)
 
     def _plan(self, schedule: Mapping[str, Any]) -> Mapping[str, Any]:
