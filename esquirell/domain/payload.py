@@ -9,6 +9,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from esquirell.domain.errors import CommandError
 
 PAYLOAD_LIMIT = 64 * 1024
+LONGEST_PLACE = 64
 
 
 def read_json(payload: bytes) -> dict[str, Any]:
@@ -92,7 +93,7 @@ PROBLEMS = {
     "greater_than_equal": "must be at least {ge}",
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
-    "string_too_short": "must have at least {min_length} characters",
+    "string_too_short": "must not be empty",
     "string_too_long": "may have at most {max_length} characters",
     "literal_error": "must be {expected}",
     "value_error": "{error}",
@@ -108,7 +109,8 @@ _UNIONS = {
 def sentence(error: ValidationError) -> str:
     """Return the first problem as a sentence that does not repeat what was sent."""
     first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
+    # The name of a field that is not known is of any length.
+    place = ".".join(str(part)[:LONGEST_PLACE] for part in first["loc"])
     context = first.get("ctx", {})
     if first["loc"] and first["loc"][0] in _UNIONS:
         place = str(first["loc"][0])

@@ -19,6 +19,8 @@ from esquirell.domain.schedule import LONGEST_INTERVAL_S, Schedule
         ({"name": "a", "every": 5, "enabled": "perhaps"}, "enabled: must be true or false"),
         ({"name": "a", "every": 5, "meters": "main"}, "meters: must be a list"),
         ({"name": "a", "every": 5, "evry": 1}, "evry: is not known here"),
+        ({"name": "a", "every": 5, "e" * 9999: 1}, f"{'e' * 64}: is not known here"),
+        ({"name": "a", "every": 5, "task": ""}, "task: must not be empty"),
         ({"name": "a", "every": 1e30}, "every: must be a whole number"),
         ({"name": "a", "cron": "0" * 256}, "cron: may have at most 255 characters"),
         ({"name": "a", "timezone": "Z" * 65}, "timezone: may have at most 64 characters"),

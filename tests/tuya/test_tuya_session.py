@@ -65,6 +65,29 @@ def test_datapoints_are_understood_under_every_command(
     assert message.is_report == (command == STATUS)
 
 
+def test_a_device_is_asked_and_never_told_anything(wire: Wire) -> None:
+    session = wire.session
+    builders = {
+        name
+        for name, method in vars(Session).items()
+        if not name.startswith("_")
+        and getattr(method, "__annotations__", {}).get("return") is bytes
+    }
+    assert builders == {"start", "query", "query_ids", "refresh", "heartbeat"}
+    frames = [session.heartbeat()]
+    for cid in ("", "child"):
+        frames += [
+            session.query(cid),
+            session.query_ids(["1", "18"], cid),
+            session.refresh([1], cid),
+        ]
+    for raw in frames:
+        payload = wire.codec.unpack(raw).payload
+        said = json.loads(payload[payload.index(b"{") :])
+        assert set(said.get("dps", {}).values()) <= {None}
+        assert said.keys() <= {"gwId", "devId", "uid", "t", "dps", "dpId", "cid"}
+
+
 def test_an_acknowledgement_says_nothing(wire: Wire) -> None:
     (message,) = wire.session.feed(wire.frame(HEART_BEAT))
     assert (message.dps, message.refusal) == ({}, "")

@@ -181,7 +181,14 @@ def _understood() -> Iterator[None]:
             f"Tuya can't be reached ({type(error).__name__}): check the connection to the internet"
         ) from None
     # Its library looks into answers without asking what they are.
-    except (LookupError, TypeError, ValueError, AttributeError, InvalidTag) as error:
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+        InvalidTag,
+    ) as error:
         raise cloud_error(
             f"Tuya answers in a form that is not known ({type(error).__name__}): a newer version "
             "may know it; meanwhile the developer platform has the keys"
