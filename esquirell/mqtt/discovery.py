@@ -18,6 +18,8 @@ from esquirell.mqtt.topics import Topics
 
 ORIGIN = "esquirell"
 REMEMBERED = 256
+# Tuya's code of the bits that a device sets in an alarm.
+FAULT = "fault"
 _SENSORS = {"today": "Cost today", "this_month": "Cost this month"}
 
 
@@ -42,6 +44,11 @@ class MeterInfo:
     def is_known(self) -> bool:
         """Whether the meter's product is known."""
         return self.profile is not None and bool(self.profile.keys)
+
+    @property
+    def reports_faults(self) -> bool:
+        """Whether the product has a datapoint for its own faults."""
+        return self.profile is not None and FAULT in self.profile.by_name
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -70,6 +77,8 @@ def meter_device(topics: Topics, info: MeterInfo, about: About) -> dict[str, obj
     produces = info.profile is not None and info.profile.is_inverter
     sensors = {key: entities.quantity(topics, name, key, keys, produces=produces) for key in keys}
     cost = _cost_sensors(topics, name, info.currency) if info.currency else _no_cost_sensors()
+    # As with the costs, a component with nothing but a platform removes an earlier one.
+    fault = entities.fault(topics, name) if info.reports_faults else {"platform": "binary_sensor"}
     return {
         "device": _meter(topics, info, about),
         "origin": _origin(about),
@@ -80,7 +89,7 @@ def meter_device(topics: Topics, info: MeterInfo, about: About) -> dict[str, obj
         "availability_mode": "all",
         "state_topic": topics.meter_state(name),
         "qos": 1,
-        "components": sensors | cost | dict(entities.service(topics, name)),
+        "components": sensors | cost | {FAULT: fault} | dict(entities.service(topics, name)),
     }
 
 

@@ -139,6 +139,18 @@ def _problem(topics: Topics, meter: str) -> Entity:
     }
 
 
+def fault(topics: Topics, meter: str) -> Entity:
+    """Return the sensor that is on while the device itself reports a fault, such as an overload."""
+    reported = "value_json.diagnostics.get('fault')"
+    state = f"'None' if {reported} is none else 'ON' if {reported} | int(0) else 'OFF'"
+    return {
+        **named("binary_sensor", topics.meter_id(meter, "fault"), "Fault"),
+        "device_class": "problem",
+        "entity_category": "diagnostic",
+        "value_template": f"{{{{ {state} }}}}",
+    }
+
+
 def _status(topics: Topics, meter: str) -> Entity:
     codes = "', '".join(REASONS)
     return {

@@ -32,7 +32,8 @@ from esquirell.settings.sections import LogSettings
 TOPICS = Topics()
 ABOUT = About("0.1.0", "http://house.local:8155/")
 SERVICE = {"problem", "status", "last_success", "event", "fetch"}
-COSTS = {"cost_today", "cost_this_month"}
+# Of a meter without a tariff, or without faults, these remove an earlier one.
+BESIDE = {"cost_today", "cost_this_month", "fault"}
 
 
 def announced(info: MeterInfo, topics: Topics = TOPICS) -> Any:  # noqa: ANN401 - JSON is anything
@@ -42,7 +43,7 @@ def announced(info: MeterInfo, topics: Topics = TOPICS) -> Any:  # noqa: ANN401 
 def test_each_quantity_of_a_profile_is_a_sensor() -> None:
     components = announced(info_of())["components"]
     profile = profiles.find("owon_pc321")
-    assert set(components) == {*profile.keys, *SERVICE, *COSTS}
+    assert set(components) == {*profile.keys, *SERVICE, *BESIDE}
     assert components["voltage_a"] == {
         "platform": "sensor",
         "unique_id": "esquirell_main_voltage_a",
@@ -90,7 +91,7 @@ def test_a_meter_of_unknown_product_has_its_service_entities() -> None:
         "configuration_url": "http://house.local:8155/",
         "via_device": "esquirell",
     }
-    assert set(payload["components"]) == SERVICE | COSTS
+    assert set(payload["components"]) == SERVICE | BESIDE
 
 
 def test_keys_seen_beyond_the_profile_are_sensors_too() -> None:
@@ -122,6 +123,18 @@ def test_the_phases_of_a_meter_without_totals_are_shown() -> None:
     info = MeterInfo(meter(), status=MeterStatus(keys=("energy_import_a", "active_power_a")))
     components = announced(info)["components"]
     assert "enabled_by_default" not in components["energy_import_a"]
+
+
+def test_a_fault_that_the_device_reports_is_a_problem() -> None:
+    breaker = MeterInfo(meter(), profiles.find("breaker"))
+    fault = announced(breaker)["components"]["fault"]
+    assert (fault["platform"], fault["device_class"]) == ("binary_sensor", "problem")
+    assert (fault["name"], fault["entity_category"]) == ("Fault", "diagnostic")
+    assert fault["value_template"] == (
+        "{{ 'None' if value_json.diagnostics.get('fault') is none "
+        "else 'ON' if value_json.diagnostics.get('fault') | int(0) else 'OFF' }}"
+    )
+    assert announced(info_of())["components"]["fault"] == {"platform": "binary_sensor"}
 
 
 def test_a_doubtful_reading_is_a_problem() -> None:
@@ -272,7 +285,7 @@ def test_announcements_of_others_are_not_ours(payload: bytes) -> None:
 
 def test_every_quantity_can_be_announced() -> None:
     info = MeterInfo(meter(), status=MeterStatus(keys=tuple(QUANTITIES)))
-    assert len(announced(info)["components"]) == len(QUANTITIES) + len(SERVICE | COSTS)
+    assert len(announced(info)["components"]) == len(QUANTITIES) + len(SERVICE | BESIDE)
 
 
 def schedule_message(state: dict[str, object]) -> Any:  # noqa: ANN401 - JSON is anything
