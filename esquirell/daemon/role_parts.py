@@ -133,6 +133,7 @@ def _waiting_readings(runtime: Runtime) -> ServicePart:
 
     def run_once() -> float:
         runtime.polling.poller.delivery.saver.retry()
+        runtime.polling.poller.ledgers.retry()
         return STORE_AGAIN_S
 
     return repeating("waiting-readings", lambda: run_once)

@@ -128,7 +128,10 @@ class SelfReport:
         yield from self.duties.rivals()
         if not polling.reads:
             return
-        yield from polling.poller.delivery.saver.problems
+        waits = polling.poller.delivery.saver.problems
+        yield from waits
+        if not waits and (problem := polling.poller.ledgers.problem):
+            yield problem
         if polling.upkeep.timekeeper.doubts:
             yield "the clock is doubted: readings wait until the time is known"
         if self.duties.blocked():

@@ -55,8 +55,20 @@ class Ledgers:
         # What meters added while the database was unreachable.
         self._unbooked: dict[str, Mapping[str, float]] = {}
         self._writer = uuid.uuid4().hex
+        # What could not be looked up, and why.
+        self._missed: Collection[str] = ()
         self._failure = ""
         self._damaged: set[str] = set()
+
+    @property
+    def problem(self) -> str:
+        """Return why counters are not known; empty when they are."""
+        return f"counters can't be looked up: {self._failure}" if self._failure else ""
+
+    def retry(self) -> None:
+        """Look up again what could not be looked up: the next poll may be far away."""
+        if self._failure:
+            self.prepare(self._missed)
 
     def prepare(self, meters: Collection[str]) -> bool:
         """Look up the stored ledgers of `meters`, as another process may have polled them.
@@ -89,6 +101,7 @@ class Ledgers:
             others = [name for name in meters if name != error.meter]
             return not others or self.prepare(others)
         except UnavailableError as error:
+            self._missed = meters
             self._complain(str(error))
             return False
         self._failure = ""
@@ -163,10 +176,10 @@ class Ledgers:
         return replace(judged, measured_at=reading.measured_at, ledger=None, undated=undated)
 
     def _complain(self, failure: str) -> None:
-        """Log a failure once: the database may be unreachable for long."""
-        level = logging.DEBUG if failure == self._failure else logging.WARNING
-        log.log(level, "counters can't be looked up: %s", failure)
+        """Log a failure once: the database may be unreachable for long, and say for how long."""
+        level = logging.DEBUG if self._failure else logging.WARNING
         self._failure = failure
+        log.log(level, "%s", self.problem)
 
 
 def _newer(known: Ledger | None, stored: Ledger | None) -> Ledger | None:

@@ -186,6 +186,12 @@ def ask(url: URL) -> None:
             raise TimeoutError from error
 
 
+def is_pooled(connection: Any) -> bool:  # noqa: ANN401 - an optional driver
+    """Whether a pooler such as PgBouncer is in between: then no session need be ours for long."""
+    (process,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return bool(process != connection.info.backend_pid)
+
+
 def configure(engine: Engine, patience_s: float, watch: ServerWatch) -> None:
     """Set the time limits of statements and locks on each new connection, and watch it."""
     settings = {
@@ -196,6 +202,9 @@ def configure(engine: Engine, patience_s: float, watch: ServerWatch) -> None:
 
     def on_connect(connection: Any, _record: object) -> None:  # noqa: ANN401 - an optional driver
         watch.opened(connection)
+        if is_pooled(connection):
+            # What one transaction prepares, the next one may not find, or find from another client.
+            connection.prepare_threshold = None
         for name, value in settings.items():
             connection.execute("SELECT set_config(%s, %s, false)", (name, value))
         connection.commit()

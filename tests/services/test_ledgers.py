@@ -81,6 +81,39 @@ def test_counters_are_held_back_until_the_database_was_asked_once(
     assert len([one for one in caplog.records if one.levelname == "WARNING"]) == 2
 
 
+def test_what_could_not_be_looked_up_is_a_problem_until_it_is_looked_up_again(
+    store: ReadingStore,
+) -> None:
+    process = Process(store)
+    process.ledgers.retry()
+    store.away = True
+    assert not process.ledgers.prepare(["main"])
+    process.ledgers.retry()
+    assert process.ledgers.problem == "counters can't be looked up: the database is unreachable"
+    store.away = False
+    process.ledgers.retry()
+    assert process.ledgers.problem == ""
+    assert process.ledgers.unknown(["main"]) == set()
+
+
+class Hanging(ReadingStore):
+    """A database that hangs, and says for how long."""
+
+    waited_s = 0
+
+    def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
+        del names
+        self.waited_s += 1
+        raise UnavailableError(f"the database has not answered for {self.waited_s} s")
+
+
+def test_a_database_that_hangs_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    process = Process(Hanging())
+    for _ in range(3):
+        assert not process.ledgers.prepare(["main"])
+    assert [one.levelname for one in caplog.records].count("WARNING") == 1
+
+
 def test_a_forgotten_ledger_is_loaded_again(store: ReadingStore) -> None:
     process = Process(store)
     process.reads(1000, at=0)

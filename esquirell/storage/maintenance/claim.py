@@ -6,6 +6,7 @@ from sqlalchemy.exc import DBAPIError
 
 from esquirell.storage.database import Database
 from esquirell.storage.errors import translated
+from esquirell.storage.postgres import is_pooled
 
 # Any number other than that of the upgrades.
 _ADVISORY_LOCK = 7_283_652
@@ -14,7 +15,8 @@ _ADVISORY_LOCK = 7_283_652
 class Claim:
     """Held by one session at a time; PostgreSQL releases it when that session ends.
 
-    An SQLite database is always granted: there a lock file does this.
+    An SQLite database is always granted: there a lock file does this. So is one behind a pooler,
+    whose sessions outlive us, and with them the lock: there only the claim to Redis is left.
     """
 
     def __init__(self, database: Database) -> None:
@@ -51,6 +53,9 @@ class Claim:
     def _take(self) -> bool:
         connection = self._database.engine.connect()
         self._connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        if is_pooled(connection.connection.driver_connection):
+            self.release()
+            return True
         question = text("SELECT pg_try_advisory_lock(:key)")
         taken = bool(self._connection.execute(question, {"key": _ADVISORY_LOCK}).scalar())
         if not taken:
