@@ -57,7 +57,8 @@ def cost(
 
     Rows start with the period that contains --since. The total is the cost of imported energy, less
     the credit for exported energy, plus the fees; energy without a price is shown as unpriced. The
-    fees of a contract are listed with the first of its meters.
+    fees of a contract are listed with the first of its meters. The sum in a terminal counts energy
+    once that two meters measure.
     """
     form = given["form"]
     if call.json and form not in {None, "json"}:

@@ -171,6 +171,6 @@ statistics = Command(
     help="""Show the statistics of all or of the named meters, by default of the last 30 days.
 
     As readings --resolution day: the kWh of every counter; lowest, mean and highest value of
-    everything else.
+    everything else. The sum in a terminal counts energy once that two meters measure.
     """,
 )

@@ -23,7 +23,11 @@ Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 FIELDS: tuple[Option, ...] = (
     click.option("--every", type=int, metavar="SECONDS", help="Run at this interval."),
-    click.option("--cron", metavar="FIELDS", help="Run by a crontab of five fields."),
+    click.option(
+        "--cron",
+        metavar="FIELDS",
+        help='Run by a crontab of five fields, in quotation marks: "*/5 8-18 * * mon-fri".',
+    ),
     click.option("--timezone", metavar="ZONE", help="The time zone of the crontab."),
     click.option(
         "--meter",
@@ -36,7 +40,10 @@ FIELDS: tuple[Option, ...] = (
     ),
     click.option("--args", metavar="JSON", help="Arguments of the task, as a JSON object."),
     click.option(
-        "--expires", type=int, metavar="SECONDS", help="Drop a run that has not started by then."
+        "--expires",
+        type=int,
+        metavar="SECONDS",
+        help="Drop a run that has not started within this time.",
     ),
 )
 

@@ -77,7 +77,7 @@ def show(call: Call, name: str | None) -> None:
 
 @tariffs.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--tariff", metavar="NAME", help="Needed where there are several.")
+@click.option("--tariff", metavar="NAME", help="The tariff; needed if there are several.")
 @pass_call
 def import_prices(call: Call, file: Path, tariff: str | None) -> None:
     """Import prices from a CSV file.

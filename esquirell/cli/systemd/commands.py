@@ -24,7 +24,7 @@ _ROOT = click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=Path("/"),
-    help="Prepare the system in this folder, such as a card's, instead of this one.",
+    help="Work on the system in this folder, such as a card's, instead of this one.",
 )
 INIT = f"sudo esquirell init --output {CONFIGURATION}"
 
