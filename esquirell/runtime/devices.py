@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.device import Device
@@ -17,14 +17,16 @@ from esquirell.runtime.facts import VERSION
 from esquirell.services.capture import Capture
 from esquirell.services.lines import Lines, may_be_held
 from esquirell.settings import Settings
-from esquirell.tuya.cloud.account import Account, RequestCount
-from esquirell.tuya.cloud.cloud import DEVICES, Cloud, CloudKeys, NoCloud
-from esquirell.tuya.device_files import Addresses, Descriptions, Products
+from esquirell.tuya.device_files import DEVICES, Addresses, Descriptions, Products
 from esquirell.tuya.discovery.finder import Finder
 from esquirell.tuya.lan.loop import Loop
 from esquirell.tuya.lan.network import Keep, Listener, Network
-from esquirell.tuya.transport import LocalTransport, TuyaTransport
+from esquirell.tuya.transport import LocalTransport, NoCloud, TuyaTransport
 from esquirell.tuya.trial import Trial
+
+if TYPE_CHECKING:
+    from esquirell.tuya.cloud.account import RequestCount
+    from esquirell.tuya.cloud.cloud import Cloud
 
 # A device drops a silent connection after about half a minute.
 KEEP_UP_TO_S = 25
@@ -69,7 +71,7 @@ class Devices:
             loop=Loop(),
             learn=self.learn,
         )
-        keys = CloudKeys(cloud) if cloud and settings.cloud.keys else None
+        keys = cloud.keys if cloud and settings.cloud.keys else None
         return TuyaTransport(LocalTransport(network), cloud or NoCloud(), keys)
 
     def reported(self, meter: Meter, heard: RawDatapoints) -> None:
@@ -94,7 +96,7 @@ class Devices:
         return Products(self._settings().state_dir / "products")
 
     @cached_property
-    def cloud(self) -> Cloud | None:
+    def cloud(self) -> "Cloud | None":
         """The transport through the cloud, if there is an account."""
         return _build_cloud(self._settings(), self._clock)
 
@@ -148,8 +150,10 @@ class Devices:
         pace_s = self.interval_s(meter.name)
         return "kept" if meter.enabled and pace_s <= KEEP_UP_TO_S else "closed"
 
-    def requests_spent(self) -> RequestCount:
+    def requests_spent(self) -> "RequestCount":
         """Return how many requests were sent to the cloud."""
+        from esquirell.tuya.cloud.account import RequestCount  # noqa: PLC0415 - few have an account
+
         return self.cloud.spent() if self.cloud else RequestCount()
 
     def described(self, meter: Meter) -> Device:
@@ -173,10 +177,13 @@ class Devices:
         return known or Device(product_id=product_id)
 
 
-def _build_cloud(settings: Settings, clock: Clock) -> Cloud | None:
+def _build_cloud(settings: Settings, clock: Clock) -> "Cloud | None":
     given = settings.cloud
     if not given.api_key:
         return None
+    from esquirell.tuya.cloud.account import Account  # noqa: PLC0415 - few have an account
+    from esquirell.tuya.cloud.cloud import Cloud  # noqa: PLC0415
+
     account = Account(
         given.region,
         given.api_key,

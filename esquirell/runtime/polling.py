@@ -98,7 +98,9 @@ class Polling:
         devices, storage, upkeep, clock = self.devices, self.storage, self.upkeep, self.upkeep.clock
         store = PatientStore(storage.readings)
         history = storage.reading_history
-        dating = Dating(upkeep.timekeeper, storage.spool, history, upkeep.corrections, clock)
+        dating = Dating(
+            upkeep.timekeeper, storage.spool, history, lambda: upkeep.corrections, clock
+        )
         saver = Saver(store, storage.spool, dating)
         delivery = Delivery(devices.profiles, saver, self.mqtt.publisher)
         poller = Poller(devices.transport, devices.profiles, delivery, clock, devices.interval_s)

@@ -217,7 +217,7 @@ class Runtime:
             self.devices.note,
             self.devices.reports_often,
             self.reload,
-            self.upkeep.corrections.hand_over,
+            self.upkeep.hand_over,
             self.upkeep.forget,
             self.schedules.readers,
             socket.gethostname(),

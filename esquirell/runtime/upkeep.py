@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from esquirell.broker.presence import RememberedDirectories
 from esquirell.domain.clock import Clock
@@ -17,7 +18,6 @@ from esquirell.services.timekeeping import Timekeeper
 from esquirell.settings import Settings, state_files
 from esquirell.settings.private_files import make_directory
 from esquirell.settings.state_files import StateDirectory, half_restored
-from esquirell.storage.corrections.store import Corrections
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance import care, moving, restoring
 from esquirell.storage.maintenance.care import Backups
@@ -29,6 +29,9 @@ from esquirell.storage.maintenance.revision import (
     put_back_tables,
     read_revision,
 )
+
+if TYPE_CHECKING:
+    from esquirell.storage.corrections.store import Corrections
 
 
 class Upkeep:
@@ -90,6 +93,10 @@ class Upkeep:
         """
         return care.forget(self.database, meter)
 
+    def hand_over(self, meter: str, source: str) -> None:
+        """Assign a meter's counters to another device. Raises UnavailableError."""
+        self.corrections.hand_over(meter, source)
+
     def move(self, url: str, report: moving.Report) -> tuple[str, dict[str, int]]:
         """Copy all rows into the empty database at `url`; return its name and rows per table.
 
@@ -142,7 +149,9 @@ class Upkeep:
         return Retention(storage.periods, storage.calendar, keep, self.clock, self.trusts)
 
     @cached_property
-    def corrections(self) -> Corrections:
+    def corrections(self) -> "Corrections":
+        from esquirell.storage.corrections.store import Corrections  # noqa: PLC0415 - rarely needed
+
         return Corrections(self.database, self._storage.calendar, self.clock)
 
     def trusts(self, now: datetime) -> bool:

@@ -188,7 +188,7 @@ class Dating:
         timekeeper: Timekeeper,
         spool: UndatedSpool,
         history: StoredReadings,
-        corrections: Corrections,
+        corrections: Callable[[], Corrections],
         clock: Clock,
     ) -> None:
         self.timekeeper = timekeeper
@@ -240,7 +240,7 @@ class Dating:
     def _set_future_aside(self, now: datetime, statuses: Statuses) -> None:
         if not self.timekeeper.overruled:
             return
-        gone = self._corrections.set_future_aside(now + _NOW)
+        gone = self._corrections().set_future_aside(now + _NOW)
         for meter, count in gone.items():
             log.warning(
                 "%d readings of %s were in the future and were set aside: restore them with "

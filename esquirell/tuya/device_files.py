@@ -13,6 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from esquirell import whole_file
 from esquirell.domain.device import Device
 
+# The folder of descriptions in the state directory.
+DEVICES = "devices"
 LONGEST = 1024 * 1024
 _PRODUCT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEVICE = TypeAdapter(Device)

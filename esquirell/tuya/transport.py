@@ -2,22 +2,27 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from esquirell.domain.errors import ConfigError, EsquirellError, MeterError
+from esquirell.domain.errors import (
+    ConfigError,
+    EsquirellError,
+    MeterError,
+    MeterUnreachableError,
+)
 from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import Question, RawDatapoints
-from esquirell.tuya.cloud.cloud import Cloud, CloudKeys, NoCloud
 from esquirell.tuya.errors import stopped
 from esquirell.tuya.lan.access import Losses
 from esquirell.tuya.lan.network import Network
 
 if TYPE_CHECKING:
+    from esquirell.tuya.cloud.cloud import Cloud, CloudKeys
     from esquirell.tuya.lan.device import Device
 
 
@@ -168,6 +173,17 @@ log = logging.getLogger(__name__)
 CLOUD_THREADS = 8
 
 
+class NoCloud:
+    """The cloud when no account is configured."""
+
+    def read(self, meter: Meter, *, forced: bool = False) -> Mapping[str, Any]:
+        """Raise MeterUnreachableError (`cloud_error`)."""
+        del forced
+        raise MeterUnreachableError(
+            "cloud_error", f"{meter.name} is read through the cloud: set api_key under [cloud]"
+        )
+
+
 class TuyaTransport(Transport):
     """Chooses between the local network and the cloud.
 
@@ -176,7 +192,7 @@ class TuyaTransport(Transport):
     """
 
     def __init__(
-        self, local: LocalTransport, cloud: Cloud | NoCloud, keys: CloudKeys | None = None
+        self, local: LocalTransport, cloud: "Cloud | NoCloud", keys: "CloudKeys | None" = None
     ) -> None:
         self._local = local
         self._cloud = cloud

@@ -48,7 +48,9 @@ class House:
         self.transport = Transport()
         corrections = Corrections(self.database, Calendar("UTC"), self.clock)
         history = ReadingHistory(self.database)
-        dating = Dating(Timekeeper(self.machine), self.spool, history, corrections, self.clock)
+        dating = Dating(
+            Timekeeper(self.machine), self.spool, history, lambda: corrections, self.clock
+        )
         self.saver = Saver(Readings(self.database), self.spool, dating)
         choices = profiles.Choices()
         delivery = Delivery(choices, self.saver, self.publisher)

@@ -88,7 +88,7 @@ class House:
         corrections = Corrections(self.database, Calendar(self.shop.zone), self.clock)
         spool, history = Spool(self.folder / "spool.db"), ReadingHistory(self.database)
         self.timekeeper = Timekeeper(self.machine)
-        dating = Dating(self.timekeeper, spool, history, corrections, self.clock)
+        dating = Dating(self.timekeeper, spool, history, lambda: corrections, self.clock)
         store = Readings(self.database)
         self.saver = Saver(store, spool, dating)
         self.statuses = Statuses(store)

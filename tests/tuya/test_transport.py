@@ -27,8 +27,7 @@ from esquirell.domain.errors import (
 )
 from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import Question, RawDatapoints
-from esquirell.tuya.cloud.cloud import NoCloud
-from esquirell.tuya.transport import HOLD_S, Answered, LocalTransport, TuyaTransport
+from esquirell.tuya.transport import HOLD_S, Answered, LocalTransport, NoCloud, TuyaTransport
 
 CLOUDY = Meter(name="cloudy", device_id="bf1", transport="cloud")
 AWAY = MeterUnreachableError("cloud_error", "the cloud is away")

@@ -5,17 +5,18 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import SecretStr
 
 from esquirell.domain.device import Device
-from esquirell.domain.errors import MeterError, MeterUnreachableError
+from esquirell.domain.errors import MeterError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
 from esquirell.tuya.cloud.account import Account, Quota, RequestCount
 from esquirell.tuya.cloud.errors import AwayError, offline, strange, without_values
-from esquirell.tuya.device_files import Descriptions
+from esquirell.tuya.device_files import DEVICES, Descriptions
 from esquirell.tuya.lan.access import CoolDown
 from esquirell.tuya.lan.network import DEFAULT_LIMITS
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from esquirell.tuya.cloud.api import CloudApi
 
 log = logging.getLogger(__name__)
-
-DEVICES = "devices"
-"""The folder of device descriptions in the state directory."""
 
 
 class Entry(NamedTuple):
@@ -85,6 +83,11 @@ class Cloud:
         with self._asking(forced=True) as api:
             return api.listed()
 
+    @cached_property
+    def keys(self) -> "CloudKeys":
+        """The keys that it lists for meters that refuse theirs."""
+        return CloudKeys(self)
+
     def spent(self) -> RequestCount:
         """Return the requests of today and this month, of all processes."""
         return self._quota.spent()
@@ -121,17 +124,6 @@ class Cloud:
             if self._made is None:
                 self._made = CloudApi(self._account, self._quota)
             return self._made
-
-
-class NoCloud:
-    """The cloud when no account is configured."""
-
-    def read(self, meter: Meter, *, forced: bool = False) -> Mapping[str, Any]:
-        """Raise MeterUnreachableError (`cloud_error`)."""
-        del forced
-        raise MeterUnreachableError(
-            "cloud_error", f"{meter.name} is read through the cloud: set api_key under [cloud]"
-        )
 
 
 def _by_id(values: Mapping[str, Any], device: Device) -> dict[str, Any]:
