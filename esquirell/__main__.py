@@ -4,8 +4,6 @@ import gc
 import os
 import sys
 
-from esquirell.cli.errors import run
-
 # Loading creates sixty to a hundred thousand lasting objects. Python's garbage collector would
 # scan them in 150 to 250 rounds, and once more at exit: a quarter of the time of a short command.
 LOADED_OBJECTS = 200_000
@@ -19,6 +17,11 @@ def main() -> None:
     # We have no plugins for pydantic. Searching for them reads the metadata of every installed
     # package, which takes as long as loading pydantic; and a stray one would see what we validate.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    try:
+        # Takes seconds on a small machine, and Ctrl-C is no error.
+        from esquirell.cli.errors import run  # noqa: PLC0415 - see above
+    except KeyboardInterrupt:
+        sys.exit("esquirell: stopped")
     code = run(sys.argv[1:])
     if code == BEGIN_ANEW:
         # This program again, with the same arguments.

@@ -106,3 +106,12 @@ def test_errors_and_hints_of_the_real_program_can_be_typed(tmp_path: Path) -> No
     )
     assert done.returncode == 2
     assert done.stderr.endswith(f" {installed} init\n")
+
+
+def test_an_interruption_while_the_program_is_loaded_is_one_sentence(tmp_path: Path) -> None:
+    """Ctrl-C, as it arrives when a library is being loaded."""
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt\n")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "esquirell", "meters", "list"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "esquirell: stopped\n")
