@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import field, replace
 from pathlib import Path
 from time import monotonic
@@ -123,6 +123,18 @@ class _MeterChoice:
             return later
         return replace(later, choice=replace(self.choice, warnings=()))
 
+    def overruled(self, choice: Choice, answer: Mapping[str, Any]) -> frozenset[str]:
+        """Return what a choice by more datapoints than ever knows better than this one.
+
+        What a zero means stays as it is if the datapoint had another value before.
+        """
+        if not answer.keys() > self.sent.keys():
+            return frozenset()
+        points = choice.profile.datapoints
+        decided = {dp for dp, raw in answer.items() if raw and dp not in choice.open}
+        nothing = {dp for dp in answer if not (dp in points and points[dp].keys)}
+        return frozenset(decided | nothing - self.shown)
+
     def with_(self, answer: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return everything ever sent, updated by an answer."""
         return {**self.sent, **answer}
@@ -210,7 +222,7 @@ class Choices:
         whole = len(answer) >= _WHOLE * len(sent)
         choice = self._choose(meter, answer if whole else sent, answer)
         if choice.profile is UNKNOWN or not kept.outdated:
-            choice = _over(kept.choice, choice)
+            choice = _over(kept.choice, choice, kept.overruled(choice, answer))
         return self._keep(replace(later, choice=choice, sent=sent, outdated=False), kept.choice)
 
     def _other(self, kept: _MeterChoice, answer: Mapping[str, Any]) -> Choice | None:
@@ -307,7 +319,7 @@ def _refuses(decoded: Decoded) -> bool:
     return bool(decoded.refused or weigh(decoded.values).refusals)
 
 
-def _over(before: Choice, after: Choice) -> Choice:
+def _over(before: Choice, after: Choice, overruled: Collection[str]) -> Choice:
     """Keep earlier conclusions: an answer with less evidence must not change a scale."""
     if after.profile is UNKNOWN:
         return before
@@ -317,13 +329,18 @@ def _over(before: Choice, after: Choice) -> Choice:
     settled = {
         name: point
         for name, point in known.items()
-        if point.trust not in ("doubtful", "unproven") and point.keys and name not in before.open
+        if point.trust not in ("doubtful", "unproven")
+        and point.keys
+        and name not in before.open
+        and name not in overruled
     }
     taken = {key for point in settled.values() for key in point.keys}
     more = {
         name: point
         for name, point in after.profile.datapoints.items()
-        if taken.isdisjoint(point.keys) or (name in known and known[name].keys == point.keys)
+        if taken.isdisjoint(point.keys)
+        or name in overruled
+        or (name in known and known[name].keys == point.keys)
     }
     return replace(after, profile=after.profile.with_datapoints({**more, **settled}))
 

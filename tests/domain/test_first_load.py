@@ -1,12 +1,13 @@
-"""A scale that a meter at rest can't show is found at its first load, not at the next start."""
+"""What a meter's first answer can't show is found by its later ones, not at the next start."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
+from zlib import crc32
 
 import pytest
 from support.captures import Captured, captures
 from support.fakes import meter
-from support.judge import INPUTS, Inputs
+from support.judge import INPUTS, Inputs, verdict
 
 from esquirell.domain.device import Device
 from esquirell.domain.quantity import split_key
@@ -106,6 +107,33 @@ def test_a_meter_that_was_first_read_at_rest_is_understood_as_one_under_load(
                 later.decode(one, rest)
             load = answer_of(capture)
             assert later.decode(one, load).values == first.decode(one, load).values, inputs.name
+
+
+@pytest.mark.parametrize("captured", [pytest.param(one, id=one.file) for one in captures()])
+def test_an_answer_that_came_in_parts_means_what_it_means_as_a_whole(captured: Captured) -> None:
+    for inputs in INPUTS:
+        for capture in inputs.captures(captured):
+            one = meter(profile="auto", product_id=capture.get("product_id") or "")
+            whole = answer_of(capture)
+            names = sorted(whole, key=lambda name: crc32(f"{captured.file} {name}".encode()))
+            choices = choices_of(capture)
+            choices.decode(one, {name: whole[name] for name in names[: len(names) // 2]})
+            came = verdict(captured, inputs.name, choices.decode(one, whole).values)
+            at_once = verdict(captured, inputs.name, choices_of(capture).decode(one, whole).values)
+            assert (came.wrong, came.unlisted) == ({}, {}), inputs.name
+            assert came.right >= at_once.right
+
+
+def test_of_two_datapoints_with_one_meaning_the_order_decides_nothing() -> None:
+    mapping = {
+        "1": point("main_soc", "%", 0, 100),
+        "2": point("current_soc", "%", 0, 100),
+        "20": VOLTAGE,
+    }
+    for answer in ({"1": 0, "2": 43, "20": 2300}, {"20": 2300, "2": 43, "1": 0}):
+        decoded = choices_of({"mapping": mapping}).decode(meter(profile="auto"), answer)
+        assert decoded.values == {"state_of_charge": 43, "voltage": 230.0}
+        assert decoded.diagnostics == {"main_soc": 0}
 
 
 def _at_rest(captured: Captured, inputs: Inputs) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
