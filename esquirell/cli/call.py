@@ -102,10 +102,7 @@ class Call:
     @cached_property
     def schedules(self) -> "ScheduleView":
         """The schedules, to be looked at. Raises ConfigError, and UnavailableError as `storage`."""
-        from esquirell.runtime.schedule_view import schedule_view_of  # noqa: PLC0415 - as above
-
-        view = schedule_view_of(self.settings, self.storage)
-        return click.get_current_context().with_resource(view)
+        return click.get_current_context().with_resource(self.storage.schedule_view())
 
     @cached_property
     def _storage(self) -> "Storage":

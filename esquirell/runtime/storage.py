@@ -3,7 +3,8 @@
 Each is imported on first use, so that a read-only command loads nothing else.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from esquirell.services.costs import Costs
     from esquirell.services.freshness import FreshStatistics
     from esquirell.services.history import History
+    from esquirell.services.schedules import ScheduleView
     from esquirell.services.statistics import Statistics
     from esquirell.storage.commands import CommandLog
     from esquirell.storage.history import ReadingHistory
@@ -121,6 +123,20 @@ class Storage(Stores):
         from esquirell.services.freshness import FreshStatistics
 
         return FreshStatistics(self.statistics, self.clock)
+
+    @contextmanager
+    def schedule_view(self) -> Iterator["ScheduleView"]:
+        """Open a connection to Redis, which knows when the schedules ran: without Celery."""
+        from esquirell.beat.snapshot import ScheduleSnapshots
+        from esquirell.beat.timetable_view import TimetableView
+        from esquirell.broker.connection import connect
+        from esquirell.runtime.connections import address_of
+        from esquirell.services.schedules import ScheduleView
+
+        settings = self._settings()
+        with closing(connect(address_of(settings))) as client:
+            timetable = TimetableView(ScheduleSnapshots(client), settings.timezone)
+            yield ScheduleView(self.schedules, timetable)
 
     def _worked_up(self, meters: Sequence[str] | None) -> "StatisticsStore":
         """Bring the statistics of some meters (None: of all) up to date, and return the store."""
