@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 STOPPING = UnavailableError("the service is stopping")
 POLL_LIMIT_S = 30.0
 GRACE_S = 3.0
+# How long (s) polls whose lines were closed may take to store what had arrived.
+STORE_S = 1.0
 USUAL_INTERVAL_S = 60.0
 _MOST_NAMED = 10
 # Without another reading a value holds for three intervals, and for at least a minute.
@@ -75,6 +77,8 @@ class Poller:
         saver, statuses = delivery.saver, delivery.statuses
         self.ledgers = Ledgers(saver.store, saver.timekeeper, statuses.newest)
         self._stopping = threading.Event()
+        self._idle = threading.Condition()
+        self._running = 0
         self.polled_at = time.monotonic()
         self._questions: dict[str, tuple[Profile, Question]] = {}
         self._holds: dict[str, tuple[datetime, int]] = {}
@@ -94,6 +98,18 @@ class Poller:
         """
         if self._stopping.is_set():
             return dict.fromkeys((meter.name for meter in meters), Outcome(error=STOPPING))
+        with self._idle:
+            self._running += 1
+        try:
+            return self._poll(meters, options, check_cancelled)
+        finally:
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
+
+    def _poll(
+        self, meters: Sequence[Meter], options: PollOptions, check_cancelled: CheckCancelled
+    ) -> dict[str, Outcome]:
         self.delivery.saver.date_waiting(self.ledgers, self.delivery.statuses)
         prepared = self.ledgers.begin([meter.name for meter in meters])
         questions, outcomes = self._ask_for(meters, options)
@@ -155,8 +171,13 @@ class Poller:
         cut.start()
 
     def close(self) -> None:
-        """Close all lines and try once more to store what waits for the database."""
+        """Close all lines and try once more to store what waits for the database.
+
+        Polls under way get a moment to store what they hold: the process may end right after this.
+        """
         self._transport.close()
+        with self._idle:
+            self._idle.wait_for(lambda: not self._running, STORE_S)
         self.store_waiting()
         self.delivery.saver.leave()
 

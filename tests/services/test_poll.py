@@ -1,7 +1,7 @@
 """Which meters a poll reads, and when: side by side, joined, cut short."""
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,7 +10,7 @@ from support.poll_bench import Bench
 from support.waiting import LIMIT_S, eventually
 
 from esquirell.domain.profile import Datapoint, Profile
-from esquirell.domain.reading import Ledger
+from esquirell.domain.reading import Ledger, MeterStatus, Reading
 from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, question_of
 
 
@@ -173,6 +173,26 @@ def test_after_stop_no_read_begins_and_those_under_way_are_cut() -> None:
     bench.poller.stop()
     assert bench.poller.poll([meter()])["main"].payload()["code"] == "unavailable"
     assert bench.transport.closed.wait(LIMIT_S)
+
+
+def test_at_the_end_a_poll_under_way_stores_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process may end as soon as everything is closed."""
+    bench = Bench(main={"101": 2360})
+    add, storing, may_store = bench.store.add, threading.Event(), threading.Event()
+
+    def add_later(readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
+        storing.set()
+        assert may_store.wait(LIMIT_S)
+        add(readings, statuses)
+
+    monkeypatch.setattr(bench.store, "add", add_later)
+    poll = threading.Thread(target=bench.poller.poll, args=([meter()],))
+    poll.start()
+    assert storing.wait(LIMIT_S)
+    threading.Timer(0.1, may_store.set).start()
+    bench.poller.close()
+    assert len(bench.store.rows) == 1
+    poll.join(LIMIT_S)
 
 
 def test_the_profiles_refresh_is_sent_to_the_meter() -> None:
