@@ -25,7 +25,7 @@ def _values(self: Any) -> list[object]:  # noqa: ANN401 - any record
 
 
 def _equals(self: object, other: object) -> bool:
-    return type(self) is type(other) and _values(self) == _values(other)
+    return _values(self) == _values(other) if type(self) is type(other) else NotImplemented
 
 
 def _hash(self: object) -> int:
