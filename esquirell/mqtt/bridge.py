@@ -269,11 +269,12 @@ class Bridge:
         status = info.status
         clock = self._facts.clock()
         overdue = info.interval is not None and status.overdue(clock, info.interval)
-        state = "offline" if overdue else status.state
+        state = "offline" if overdue or not info.meter.enabled else status.state
         held = self._retained.held(self._topics.meter_availability(name))
         if not _says(held, status, state):
             self._publisher.availability(name, status, state, reported=True)
-        if self._states.get(name, state) != state:
+        # That a meter was switched off is no event: somebody did it.
+        if self._states.get(name, state) != state and info.meter.enabled:
             event = {"meter": name, "reason": status.reason}
             self._publisher.event(f"meter_{state}", event)
         self._states[name] = state

@@ -193,7 +193,8 @@ def described(
 ) -> list[dict[str, Any]]:
     """Describe meters as in `meter/list`: their configuration and status.
 
-    A meter without a reading for three of its intervals is offline, whatever the reason.
+    A meter without a reading for three of its intervals is offline, whatever the reason, and so is
+    one that is not enabled.
     """
     return [
         _described(meter, statuses.get(meter.name, MeterStatus()), schedules, now)
@@ -212,7 +213,8 @@ def _described(
     }
     pace_s = pace_of(schedules.values(), meter.name)
     overdue = pace_s is not None and status.overdue(now, pace_s)
-    return configured | status.payload() | ({"state": "offline"} if overdue else {})
+    is_offline = overdue or not meter.enabled
+    return configured | status.payload() | ({"state": "offline"} if is_offline else {})
 
 
 def _meter(status: MeterStatus) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from support.mqtt_parts import (
 from support.waiting import eventually
 
 from esquirell.domain.reading import MeterStatus
-from esquirell.mqtt.bridge import BIRTH_DELAY_S, HEALTH_S, REST_S
+from esquirell.mqtt.bridge import BIRTH_DELAY_S, HEALTH_S, REST_S, Bridge
+from esquirell.mqtt.discovery import MeterInfo
 from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.requests import Pace
 from esquirell.mqtt.topics import Topics
@@ -203,6 +204,26 @@ def test_a_meter_that_nothing_polls_is_never_overdue(
         bridge.tick()
         seen = observer.saw(lambda seen: seen.topic == AVAILABILITY)
         assert seen.json["state"] == "online"
+
+
+def test_a_meter_that_was_switched_off_is_offline_without_an_event(
+    broker: Mosquitto, house: House, observer: Observer
+) -> None:
+    on = info_of(interval=None)
+
+    def availability(bridge: Bridge, info: MeterInfo) -> object:
+        observer.forget()
+        house.meters = [info]
+        refresh(house, bridge)
+        return observer.saw(lambda seen: seen.topic == AVAILABILITY).json["state"]
+
+    with bridge_in(house, broker.port) as (bridge, connection):
+        assert availability(bridge, on) == "online"
+        off = replace(on, meter=on.meter.model_copy(update={"enabled": False}))
+        assert availability(bridge, off) == "offline"
+        settled(observer, connection)
+        assert not observer.of("esquirell/bridge/event")
+        assert availability(bridge, on) == "online"
 
 
 def test_a_new_meter_is_offline_until_it_answers(
