@@ -244,7 +244,8 @@ class Saver:
         A reading is to blame only if the database takes others: it may refuse all, as with a rule
         that somebody added to its table. Raises UnavailableError.
         """
-        stored, limit, after = 0, BATCH, 0
+        # One that failed is tried with one: fetching and sending hundreds is much work each time.
+        stored, limit, after = 0, 1 if self._away else BATCH, 0
         refused: dict[int, UnstorableError] = {}
         try:
             while len(refused) < MOST_REFUSED:

@@ -66,6 +66,28 @@ def test_a_database_that_fails_halfway_loses_no_reading(
     assert len(store.rows) == 2 * BATCH + 1
 
 
+def test_a_database_that_fails_again_and_again_is_tried_with_one_reading(
+    saver: Saver, store: ReadingStore, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each trial would otherwise fetch and send hundreds."""
+    spool.add([sample("main", second) for second in range(BATCH)])
+    add, tried = store.add, list[int]()
+
+    def counted(readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
+        tried.append(len(readings))
+        add(readings, statuses)
+
+    monkeypatch.setattr(store, "add", counted)
+    store.away = True
+    for _ in range(3):
+        assert saver.save([], {})
+    assert tried == [BATCH, 1, 1]
+    store.away = False
+    assert saver.save([], {}) is None
+    assert (len(store.rows), spool.count()) == (BATCH, 0)
+    assert len(tried) < 15
+
+
 def test_a_disk_that_is_full_leaves_memory(
     saver: Saver, store: ReadingStore, spool: Spool, caplog: pytest.LogCaptureFixture
 ) -> None:
