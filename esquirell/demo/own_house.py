@@ -73,7 +73,7 @@ def line(house: House, sight: WatchState) -> str:
 def _silent(house: House, sight: WatchState) -> Iterable[Text]:
     silent = [name for name in house.meters if name not in sight.states]
     if silent:
-        yield Text(f"nothing yet of {', '.join(silent)}", "dim")
+        yield Text(f"nothing yet from {', '.join(silent)}", "dim")
 
 
 def _moments(stopped: Flag, seconds: int | None, pause_s: float) -> Iterable[float]:

@@ -171,7 +171,7 @@ def test_ones_own_house_is_shown_as_it_is_published(broker: Mosquitto) -> None:
     assert "esquirell watch  broker:1883" in text[0]
     assert text[0].endswith("1:01")
     assert any(line.startswith("house") and "-1234" in line for line in text)
-    assert any("nothing yet of barn" in line for line in text)
+    assert any("nothing yet from barn" in line for line in text)
     assert len(text) <= 24
     assert "house -911 W" in line_of(house, sight)
     hostile = TimedMessage(datetime.now(UTC), "esquirell/x", "\x1b[2J\n" * 9)
