@@ -8,10 +8,11 @@ import click
 
 from esquirell.cli.call import Call, Command, OneOf, pass_call
 from esquirell.cli.output import say
+from esquirell.domain.schedule import LONGEST_INTERVAL_S
 
 PORT = click.IntRange(1, 65535)
 COUNT = click.IntRange(1, 50)
-SECONDS = click.IntRange(min=1)
+SECONDS = click.IntRange(1, LONGEST_INTERVAL_S)
 
 
 @click.command("demo", cls=Command)
@@ -52,7 +53,7 @@ def demo(
 
 
 @click.command("watch", cls=Command)
-@click.option("--seconds", type=click.IntRange(min=1), metavar="N", help="Stop after N seconds.")
+@click.option("--seconds", type=SECONDS, metavar="N", help="Stop after N seconds.")
 @pass_call
 def watch(call: Call, *, seconds: int | None) -> int:
     """Watch the meters live, as the service publishes them."""

@@ -19,7 +19,7 @@ SHORT = COLUMNS[:-1]
 @click.option(
     "--last",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 100_000),
     default=50,
     show_default=True,
     help="How many commands to show.",

@@ -82,7 +82,9 @@ def expand(names: Iterable[str], meters: Sequence["Meter"], known: Collection[st
 
 def _matching(name: str, meters: Iterable["Meter"]) -> Iterator[str]:
     for meter in meters:
-        if fnmatchcase(meter.name, name) or meter.area.casefold() == name.casefold():
+        # No name is also the area of a meter without one.
+        in_area = bool(name) and meter.area.casefold() == name.casefold()
+        if in_area or fnmatchcase(meter.name, name):
             yield meter.name
 
 

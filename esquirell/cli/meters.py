@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from esquirell.cli.adding import add, change, exchange, remove
-from esquirell.cli.call import Call, Group, now, pass_call
+from esquirell.cli.call import Call, Group, misuse, now, pass_call
 from esquirell.cli.corrections import counter
 from esquirell.cli.meter_names import METER
 from esquirell.cli.output import (
@@ -159,8 +159,11 @@ def _try(runtime: "Runtime", meter: Meter) -> Mapping[str, Any]:
 
 
 def _meter(call: Call, name: str) -> Meter:
-    (meter,) = call.meters([name])
-    return meter
+    found = call.meters([name])
+    if len(found) > 1:
+        names = ", ".join(one.name for one in found)
+        raise misuse(f"{name!r} means several meters: name one of {names}")
+    return found[0]
 
 
 def _describe(call: Call, meter: Meter) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def _found(call: Call, options: Options) -> Found:
         *span_of(options.since, options.until, call.settings.timezone),
         options.resolution,
         _named(call, options.names),
-        [key.strip() for text in options.quantities for key in text.split(",") if key.strip()],
+        [key.strip() for text in options.quantities for key in text.split(",")],
         call.settings.meter_names,
     )
     try:

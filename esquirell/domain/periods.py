@@ -15,7 +15,9 @@ _QUARTER = timedelta(minutes=15)
 _HOUR = timedelta(hours=1)
 # Longer than any, and shorter than two of them.
 _BEYOND = {"day": timedelta(hours=36), "month": timedelta(days=45), "year": timedelta(days=500)}
-_AGO = re.compile(r"(\d{1,6})\s*([smhdw])")
+_AGO = re.compile(r"(\d{1,6})\s*([smhdw])", re.ASCII)
+# At the start of the calendar there is nothing before a moment; a meter has nothing to say of then.
+EARLIEST_YEAR = 1900
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -83,12 +85,20 @@ def moment(text: str, now: datetime, zone: str) -> datetime:
     Without a zone of its own it is in `zone`. Raises ValueError with what to write instead.
     """
     try:
-        if ago := _AGO.fullmatch(text.strip()):
-            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        read = datetime.fromisoformat(text.strip())
-        return (read if read.tzinfo else read.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+        return _moment(text.strip(), now, zone)
     except (ValueError, OverflowError):
         raise ValueError(
             f"{text!r} is not a time: write 2026-11-22, 2026-11-22T10:15, or how long ago: 24h "
             "(s, m, h, d or w)"
         ) from None
+
+
+def _moment(text: str, now: datetime, zone: str) -> datetime:
+    if ago := _AGO.fullmatch(text):
+        found = now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    else:
+        read = datetime.fromisoformat(text)
+        found = (read if read.tzinfo else read.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+    if found.year < EARLIEST_YEAR:
+        raise OverflowError
+    return found

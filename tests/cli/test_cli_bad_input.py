@@ -59,6 +59,38 @@ def test_an_unknown_meter(home: Home, command: tuple[str, ...]) -> None:
     assert home.files == {"esquirell.toml"}
 
 
+@pytest.mark.parametrize("command", ["fetch", "readings", "statistics"])
+def test_an_empty_name_means_no_meter(home: Home, command: str) -> None:
+    home.configure(meter())
+    home.store()
+    assert "there is no meter ''" in esquirell(command, "").sentence
+
+
+@pytest.mark.parametrize("command", ["show", "test", "capture"])
+def test_a_pattern_for_several_meters_is_not_one_meter(home: Home, command: str) -> None:
+    home.configure(meter("main"), meter("barn"))
+    said = esquirell("meters", command, "*")
+    assert (said.code, "'*' means several meters: name one of main, barn" in said.sentence) == (
+        2,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("log", "--last", "9" * 20),
+        ("db", "rollup", "--since", "0001-01-01"),
+        ("readings", "--quantity", ","),
+        ("statistics", "--quantity", ""),
+    ],
+)
+def test_values_that_mean_nothing_are_a_misuse(home: Home, words: tuple[str, ...]) -> None:
+    home.configure(meter())
+    home.store()
+    assert esquirell(*words).code == 2
+
+
 def test_no_meter_at_all(home: Home) -> None:
     home.configure()
     said = esquirell("fetch")

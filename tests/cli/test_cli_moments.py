@@ -29,7 +29,8 @@ def test_a_moment_is_a_time_or_how_long_ago(text: str, expected: datetime) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "24", "h", "1.5h", "-1h", "999999w", "2026-13-01", "0001-01-01"]
+    "text",
+    ["", "yesterday", "24", "h", "1.5h", "-1h", "999999w", "2026-13-01", "1899-12-31", "\u0663d"],
 )
 def test_an_invalid_moment_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time: write 2026-11-22"):

@@ -139,12 +139,12 @@ class Rows(Api):
             )
         span = self.span(self._since)
         runtime = self.site.runtime
-        meters, quantities = self.get_query_arguments("meter"), self.asked("quantity").split(",")
+        asked = self.get_query_arguments("quantity")
         query = Query(
             *span,
             view,  # type: ignore[arg-type]  # checked above
-            meters,
-            [key.strip() for key in quantities if key.strip()],
+            self.get_query_arguments("meter"),
+            [key.strip() for text in asked for key in text.split(",")],
             [meter.name for meter in runtime.meters()],
         )
         found = runtime.storage.history.read(query)
