@@ -1,6 +1,7 @@
 """The table of commands: who may send which, what is recorded, what an answer looks like."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from esquirell.services.command_table import (
 )
 from esquirell.services.handlers import Data, Handlers
 
+SECRET = re.compile("key|password|secret|token|address|device_id")
 NEW = {"device_id": "bf77", "local_key": "0123456789abcdef"}
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "meter/test": {"name": "main"},
@@ -69,6 +71,27 @@ def test_every_answer_has_the_shape_that_the_table_promises(name: str) -> None:
         answer = bench.jobs.wait(task_id)
     assert answer.status == "ok", answer
     command.answer.model_validate(answer.data)
+
+
+def test_nothing_over_mqtt_takes_or_returns_a_key_a_password_or_an_address() -> None:
+    found = {
+        name
+        for command in commands_for("mqtt").values()
+        for model in (command.payload, command.answer)
+        for name in _names(model.model_json_schema())
+    }
+    assert {"name", "every", "reading", "state"} <= found
+    assert not {name for name in found if SECRET.search(name)}
+    assert any(map(SECRET.search, _names(COMMANDS["meter/add"].payload.model_json_schema())))
+
+
+def _names(schema: object) -> Iterator[str]:
+    """Yield the names of all fields in a JSON schema."""
+    if isinstance(schema, Mapping):
+        yield from schema.get("properties", {})
+    inner = schema.values() if isinstance(schema, Mapping) else schema
+    for part in inner if isinstance(inner, Iterable) and not isinstance(inner, str) else ():
+        yield from _names(part)
 
 
 def test_commands_not_allowed_over_mqtt_are_unknown_there() -> None:

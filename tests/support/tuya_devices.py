@@ -201,9 +201,9 @@ def _visited(port: int) -> bool:
 
 
 @contextmanager
-def simulated(version: str) -> Iterator[SimulatedMeter]:
+def simulated(version: str, key: str = KEY) -> Iterator[SimulatedMeter]:
     """Run a simulated meter that measures MEASURED."""
-    meter = SimulatedMeter(DEVICE_ID, KEY, version, lambda: MEASURED)
+    meter = SimulatedMeter(DEVICE_ID, key, version, lambda: MEASURED)
     meter.start()
     try:
         yield meter

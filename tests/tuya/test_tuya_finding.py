@@ -11,10 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.tuya_broadcasts import Broadcaster, free_ports, listener, packet
-from support.tuya_devices import DEVICE_ID, MEASURED, LanReader, a_meter, simulated
+from support.tuya_devices import (
+    DEVICE_ID,
+    KEY,
+    MEASURED,
+    OTHER_KEY,
+    FakeDevice,
+    LanReader,
+    a_meter,
+    simulated,
+)
 from support.waiting import eventually
 
-from esquirell.domain.errors import MeterUnreachableError, UnavailableError
+from esquirell.domain.errors import (
+    MeterError,
+    MeterRejectedError,
+    MeterUnreachableError,
+    UnavailableError,
+)
 from esquirell.domain.meter import Meter
 from esquirell.tuya.device_files import Addresses
 from esquirell.tuya.discovery.finder import Finder
@@ -222,6 +236,30 @@ def test_an_address_where_the_meter_does_not_answer_is_not_remembered(
     with Broadcaster(ports, DEVICE_ID, address=ELSEWHERE), pytest.raises(MeterUnreachableError):
         LanReader(lock_dir, finder=finder, addresses=addresses).dps(an_auto_meter())
     assert addresses.get(DEVICE_ID) is None
+
+
+def test_a_device_that_only_claims_an_id_is_not_believed(
+    ports: Ports, hasty_finder: Finder, addresses: Addresses, lock_dir: Path
+) -> None:
+    follower = LanReader(lock_dir, finder=hasty_finder, addresses=addresses)
+    announced = Broadcaster(ports, DEVICE_ID)
+    rejected = pytest.raises(MeterRejectedError)
+    with simulated("3.4", OTHER_KEY) as impostor, announced, rejected as failure:
+        follower.dps(an_auto_meter(impostor.port))
+    assert failure.value.code == "wrong_key"
+    assert addresses.get(DEVICE_ID) is None
+
+
+def test_a_device_that_only_claims_an_id_learns_no_key(
+    ports: Ports, hasty_finder: Finder, addresses: Addresses, lock_dir: Path
+) -> None:
+    follower = LanReader(lock_dir, finder=hasty_finder, addresses=addresses)
+    heard: list[bytes] = []
+    listening = FakeDevice(lambda connection: heard.append(connection.recv(4096)))
+    with listening as impostor, Broadcaster(ports, DEVICE_ID), pytest.raises(MeterError):
+        follower.dps(an_auto_meter(impostor.port))
+    assert any(heard)
+    assert KEY.encode() not in b"".join(heard)
 
 
 def test_what_another_process_found_is_used(finder: Finder, tmp_path: Path, lock_dir: Path) -> None:
