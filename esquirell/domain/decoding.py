@@ -21,6 +21,7 @@ _UNDIRECTED = "its direction is missing or unknown in this answer: taken as impo
 # For unknown frames: no grid has a lower or higher voltage.
 _FRAME_V = (40, 520)
 _NO_GRID = ("pv", "bat", "dc")
+_OF_PHASES = ("_a", "_b", "_c")
 _NOISE_W = 10
 _COUNTDOWN = "countdown"
 # A total and its channels are not of quite the same moment.
@@ -216,7 +217,9 @@ class _Decoding:
             self._diagnostics[point.code] = raw
             self._warnings.append(f"{point.code}: the power is far above voltage x current")
             fields = {key: value for key, value in fields.items() if key != "active_power"}
-        return {with_suffix(key, point.suffix): value for key, value in fields.items()}
+        # A frame of several phases is the whole device's, so its own temperature is no phase's.
+        suffix = "" if any(key.endswith(_OF_PHASES) for key in fields) else point.suffix
+        return {with_suffix(key, suffix): value for key, value in fields.items()}
 
     def _reversed(self, point: Datapoint) -> bool:
         """Return whether the accompanying datapoint says that energy is exported."""

@@ -4,11 +4,13 @@ from contextlib import nullcontext
 
 import pytest
 
+from esquirell.domain.decoding import decode
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames.codecs import CODECS, codec_of
 from esquirell.domain.frames.phase import current_and_power
 from esquirell.domain.frames.text import charger, phase
 from esquirell.domain.plausibility import closest
+from esquirell.domain.profile import Datapoint, Profile
 
 # Numbers whose bytes all differ from zero and from each other; W are 0.9 of V x A.
 VOLTS, AMPERES, WATTS = (2338, 2), (70_000, 3), (14_729, 3)
@@ -283,3 +285,13 @@ def test_each_field_of_the_cloud_s_phase_has_its_unit() -> None:
     assert phase({"power": 0.5, "voltage": None}) == {"active_power": 500}
     with pytest.raises(DecodeError, match="has no phase"):
         phase({"voltage": None})
+
+
+def test_a_document_of_all_lines_is_of_no_phase_whatever_its_datapoint_is_called() -> None:
+    point = Datapoint(code="phase_b", frame="auto", suffix="b")
+    raw = '{"L1":[2340,160,37],"L2":[2341,0,0],"L3":[2342,0,0],"t":280,"p":37}'
+    lines = Profile(name="lines", title="Lines", datapoints={"7": point})
+    values = decode({"7": raw}, lines).values
+    assert (values["temperature"], values["active_power"]) == (28, 3700)
+    assert (values["voltage_a"], values["voltage_b"]) == (234, 234.1)
+    assert not {"temperature_b", "voltage"} & values.keys()

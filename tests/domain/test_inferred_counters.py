@@ -3,6 +3,9 @@
 import pytest
 from support.specifications import integers, read
 
+from esquirell.domain.decoding import decode
+from esquirell.domain.inference import infer, specified
+
 
 @pytest.mark.parametrize(
     ("bound", "report", "key"),
@@ -104,6 +107,26 @@ def test_two_indistinguishable_counters_are_both_left_out() -> None:
     assert found.values == {}
     assert "all_energy" in found.warnings[0]
     assert read(*integers(*points[:1])).values == {"energy_import": 770}
+
+
+@pytest.mark.parametrize(
+    ("named", "other"),
+    [("energy", "add_ele"), ("electric_total", "power_consumption"), ("forward_energy", "energy")],
+)
+def test_no_counter_replaces_a_better_named_one_that_an_answer_lacks(
+    named: str, other: str
+) -> None:
+    room = {"unit": "kWh", "scale": 2, "max": 999_999_990}
+    mapping = {
+        dp: {"code": code, "type": "Integer", "values": room}
+        for dp, code in (("101", named), ("102", other))
+    }
+    answer = {"101": 12_914, "102": 1_249_543}
+    assert read(mapping, answer).values == {"energy_import": 129.14}
+    partial = {"102": 1_249_543}
+    layout = infer(specified(mapping), partial, "cz")
+    assert decode(partial, layout).diagnostics == {other: 1_249_543}
+    assert decode(answer, layout).values == {"energy_import": 129.14}
 
 
 def test_a_sum_of_both_ways_is_no_import() -> None:

@@ -182,9 +182,10 @@ def _settle(several: list[InferredDatapoint], parts: float | None) -> None:
 
 
 def _strength(point: InferredDatapoint) -> tuple[bool, bool, bool, bool]:
+    """Rank by words first: an answer may lack the counter, and another is not to replace it."""
     tokens = set(words.words_of(point.spec.code))
     total = bool({"total", "all"} & tokens)
-    return point.value is not None, bool(tokens & _WAYS), total, "add" not in tokens
+    return bool(tokens & _WAYS), total, "add" not in tokens, point.value is not None
 
 
 def _drop_sum_of_the_other_way(key: str, rivals: dict[str, list[InferredDatapoint]]) -> None:
