@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 STOPPING = UnavailableError("the service is stopping")
 POLL_LIMIT_S = 30.0
 GRACE_S = 3.0
-# How long (s) polls whose lines were closed may take to store what had arrived.
-STORE_S = 1.0
+# How long (s) polls under way may take to end before their lines are closed: longer than the
+# database is waited for, after which they keep their readings on the disk.
+STORE_S = 3.0
 USUAL_INTERVAL_S = 60.0
 _MOST_NAMED = 10
 # Without another reading a value holds for three intervals, and for at least a minute.
@@ -173,11 +174,12 @@ class Poller:
     def close(self) -> None:
         """Close all lines and try once more to store what waits for the database.
 
-        Polls under way get a moment to store what they hold: the process may end right after this.
+        Polls under way get a moment before, as answers may be arriving, and are stored: the process
+        may end right after this.
         """
-        self._transport.close()
         with self._idle:
             self._idle.wait_for(lambda: not self._running, STORE_S)
+        self._transport.close()
         self.store_waiting()
         self.delivery.saver.leave()
 
