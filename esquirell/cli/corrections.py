@@ -176,7 +176,8 @@ def _lines(done: Correction, zone: str, *, dry_run: bool, undo: bool) -> list[st
     first, last, to = (
         local(iso(moment), zone) if moment else "" for moment in (done.first, done.last, done.to)
     )
-    lines = [f"{done.readings} readings of {done.meter}, {first} to {last} ({zone})"]
+    plural = "s" * (done.readings != 1)
+    lines = [f"{done.readings} reading{plural} of {done.meter}, {first} to {last} ({zone})"]
     lines += [
         f"  {key}: {shown(key, begin)} to {shown(key, end)} kWh"
         for key, (begin, end) in done.sums.items()

@@ -144,7 +144,11 @@ def rollup(call: Call, since: str | None) -> None:
     if begin is not None:
         call.record("db/rollup", {"since": iso(begin)})
     total = sum(looked_at.values())
-    _report(call, {"readings": looked_at}, f"The statistics are up to date: {total} readings.")
+    _report(
+        call,
+        {"readings": looked_at},
+        f"The statistics are up to date: {total} reading{'s' * (total != 1)}.",
+    )
 
 
 @db.command("prune")

@@ -90,7 +90,9 @@ class Statuses:
             log.log(logging.WARNING if is_new else logging.DEBUG, "%s", outcome.error)
         elif outcome.reading and (is_first or before is None or before.failures):
             failed = before.failures if before and before.last_success else 0
-            again = f" answers again after {failed} failed polls" if failed else ""
+            again = (
+                f" answers again after {failed} failed poll{'s' * (failed != 1)}" if failed else ""
+            )
             log.info(
                 "meter %s%s: %s",
                 name,

@@ -95,6 +95,8 @@ def test_beside_a_worker_the_meters_are_left_alone(
     assert mark == "fault"
     assert message == "3 failed polls in a row (no_data), last read 2026-11-22T10:15:00.123Z"
     assert remedy == "esquirell meters test main shows more"
+    house.store([], {"main": MeterStatus(1, "no_data")})
+    assert findings()["meter main: readings"][1].startswith("1 failed poll in a row (no_data), ")
     assert found["service"] == ("fine", "beat, bridge, worker: alive", None)
     presence.withdraw("beat")
     remedy = "start esquirell run, or esquirell beat"

@@ -117,5 +117,6 @@ def _polled(meter: Meter, status: MeterStatus) -> Finding:
     last = f"last read {iso(status.last_success)}" if status.last_success else "never read"
     if not status.failures:
         return fine(check, last)
-    message = f"{status.failures} failed polls in a row ({status.reason}), {last}"
+    polls = f"{status.failures} failed poll{'s' * (status.failures != 1)}"
+    message = f"{polls} in a row ({status.reason}), {last}"
     return fault(check, message, f"esquirell meters test {meter.name} shows more")
