@@ -123,9 +123,11 @@ def check_network(text: str) -> str:
     """Return an IP address or network; "" for none. Raises ValueError."""
     if text:
         try:
-            ipaddress.ip_network(text, strict=False)
+            network = ipaddress.ip_network(text, strict=False)
         except ValueError:
             raise ValueError('must be an IP address such as "192.168.1.2", or a network') from None
+        if not network.prefixlen:
+            raise ValueError("must not be all addresses: anybody could say who asks")
     return text
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from esquirell.settings.values import parse_expiry, parse_retention, write_span
+from esquirell.settings.values import check_network, parse_expiry, parse_retention, write_span
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,14 @@ def test_readings_are_kept_for_hours_days_or_weeks(text: str, hours: int) -> Non
 def test_readings_are_kept_for_a_day_at_least() -> None:
     with pytest.raises(ValueError, match='at least "1d"'):
         parse_retention("23h")
+
+
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "10.0.0.1/0"])
+def test_not_everybody_is_the_proxy(network: str) -> None:
+    with pytest.raises(ValueError, match="must not be all addresses"):
+        check_network(network)
+
+
+@pytest.mark.parametrize("network", ["", "192.168.1.2", "172.16.0.0/12", "::1"])
+def test_a_proxy_is_an_address_or_a_network(network: str) -> None:
+    assert check_network(network) == network
