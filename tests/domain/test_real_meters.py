@@ -40,7 +40,7 @@ LEAST = {
 
 # ... and of products that nobody ever saw, whose own layout and profile are left out. Some are the
 # only ones of their family: their values are then missing, never wrong.
-LEAST_UNSEEN = {"the product id": 84, "the LAN answer alone": 87}
+LEAST_UNSEEN = {"the product id": 85, "the LAN answer alone": 88}
 
 
 @cache
