@@ -1,3 +1,4 @@
+import fcntl
 import os
 import signal
 import subprocess
@@ -36,6 +37,7 @@ import esquirell
 from esquirell.domain.errors import MeterError, MeterUnreachableError
 from esquirell.domain.meter import Meter, ProtocolVersion
 from esquirell.domain.raw_datapoints import Question
+from esquirell.tuya.lan import access, holder
 from esquirell.tuya.lan.access import DeviceLock
 
 PATIENT = replace(QUICK, connect_s=300, answer_s=300, lock_wait_s=300, total_s=600)
@@ -43,12 +45,19 @@ PATIENT = replace(QUICK, connect_s=300, answer_s=300, lock_wait_s=300, total_s=6
 HOLDER = """
 import sys
 from pathlib import Path
+from esquirell.domain.errors import MeterError
 from support.tuya_devices import LanReader, a_meter
 
 transport = LanReader(Path(sys.argv[1]), keep="kept")
-transport.dps(a_meter(int(sys.argv[2]), "3.4"))
+meter = a_meter(int(sys.argv[2]), "3.4")
+transport.dps(meter)
 print("held", flush=True)
-sys.stdin.read()
+for _ in sys.stdin:
+    try:
+        transport.dps(meter)
+        print("read", flush=True)
+    except MeterError as error:
+        print(error.code, flush=True)
 """
 
 
@@ -68,6 +77,15 @@ def holding_process(lock_dir: Path, port: int) -> Iterator[subprocess.Popen[str]
         assert process.stdout.readline() == "held\n"
         yield process
         process.kill()
+
+
+def asked_to_read(process: subprocess.Popen[str]) -> str:
+    """Have the other process read the meter again; return what came of it."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return process.stdout.readline().strip()
 
 
 def test_threads_and_transports_read_a_device_one_after_the_other(
@@ -125,7 +143,67 @@ def test_a_process_that_was_stopped_keeps_no_device_from_others(
             eventually(lock.acquire, what="the device is free again")
             process.send_signal(signal.SIGCONT)
             assert not DeviceLock(lock_dir, meter.lan_id).acquire()
+            assert asked_to_read(process) == "busy"
             lock.release()
+            assert asked_to_read(process) == "read"
+
+
+def test_a_lock_that_was_replaced_is_not_held_any_more(tmp_path: Path) -> None:
+    """Also right after it was taken: its file may have been removed between opening and locking."""
+    stopped, other = DeviceLock(tmp_path, "id"), DeviceLock(tmp_path, "id")
+    assert stopped.acquire()
+    (file,) = tmp_path.iterdir()
+    file.unlink()
+    assert other.acquire()
+    assert not stopped.acquire()
+    other.release()
+    assert stopped.acquire()
+    assert not other.acquire()
+
+
+def test_locks_are_discarded_by_one_process_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, other = DeviceLock(tmp_path, "id"), DeviceLock(tmp_path, "id")
+    assert held.acquire()
+    monkeypatch.setattr(access, "is_stopped", lambda _: True)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    assert [other.acquire() for _ in range(2)] == [False, False]
+    os.close(folder)
+    assert [other.acquire() for _ in range(2)] == [False, True]
+    assert not held.acquire()
+
+
+def test_a_stopped_holder_is_the_one_of_that_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two file systems may have the same inode; some name another device than stat does."""
+    locks = tmp_path / "locks"
+    monkeypatch.setattr(holder, "LOCKS", locks)
+    idle = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(idle, stdin=subprocess.PIPE) as process, locks.open("w+") as file:
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        found = os.fstat(file.fileno())
+        here = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
+
+        def is_stopped(*held: tuple[int, str]) -> bool:
+            lines = (
+                f"{number}: FLOCK  ADVISORY  WRITE {pid} {device}:{found.st_ino} 0 EOF"
+                for number, (pid, device) in enumerate(held)
+            )
+            locks.write_text("\n".join(lines))
+            return holder.is_stopped(file.fileno())
+
+        stopped, runs = process.pid, os.getpid()
+        assert is_stopped((stopped, here))
+        assert is_stopped((runs, "ff:fe"), (stopped, here))
+        assert is_stopped((stopped, "ff:fe"))
+        assert not is_stopped((stopped, "ff:fe"), (runs, here))
+        assert not is_stopped((stopped, "ff:fe"), (runs, "ff:fd"))
+        assert not is_stopped()
+        process.kill()
 
 
 def test_a_busy_device_is_read_when_it_is_free_again(make_transport: MakeTransport) -> None:

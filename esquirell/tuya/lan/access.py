@@ -44,36 +44,55 @@ class DeviceLock:
     def acquire(self) -> bool:
         """Take the lock if it is free; return whether we hold it.
 
-        It may be held already. One whose holder was stopped is free at the next try. If the folder
-        is gone, for instance with its disk, reading goes on: other processes find no lock there
-        either. Raises OSError when the file can't be opened or locked.
+        It may be held already, unless it was replaced while this process was stopped. One whose
+        holder was stopped is free at the next try. If the folder is gone, for instance with its
+        disk, reading goes on: other processes find no lock there either. Raises OSError when the
+        file can't be opened or locked.
         """
-        if self._file is not None:
+        if self._file is not None and self._is_current(self._file):
             return True
+        self.abandon()
         try:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except FileNotFoundError:
             return True
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._recall(file)
-            self._file = file
+            if self._is_current(file):
+                self._recall(file)
+                self._file = file
         except BlockingIOError:
-            if is_stopped(file):
-                self._discard(file)
-            return False
+            self._discard_stopped(file)
         except OSError as error:  # a network file system may know no locks
             raise OSError(error.errno, error.strerror, str(self._path)) from error
         finally:
             if self._file is None:
                 os.close(file)
-        return True
+        return self._file is not None
 
-    def _discard(self, file: int) -> None:
-        """Remove a file whose lock is of no use, unless it was replaced: the next try works."""
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file), self._path.stat()):
+    def _is_current(self, file: int) -> bool:
+        """Whether a file is still the one that others find."""
+        try:
+            return os.path.samestat(os.fstat(file), self._path.lstat())
+        except FileNotFoundError:
+            return False
+
+    def _discard_stopped(self, file: int) -> None:
+        """Remove a file whose lock a stopped process holds; the next try works.
+
+        One process at a time: another may have removed it already, and locked a new one.
+        """
+        if not is_stopped(file):
+            return
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._is_current(file) and is_stopped(file):
                 self._path.unlink()
+        except BlockingIOError:
+            return
+        finally:
+            os.close(folder)
 
     def release(self) -> None:
         """Record the last contact and release the lock; does nothing if it is not held."""
@@ -84,7 +103,7 @@ class DeviceLock:
         os.close(file)
 
     def abandon(self) -> None:
-        """Close the file, which a fork copied; the lock stays with the parent."""
+        """Close the file, which a fork copied or another process replaced; nothing is noted."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

@@ -241,6 +241,9 @@ class Device:
         """Send a heartbeat; if two in a row bring no frame at all, test the line with a query."""
         exchange, sent_at = self._exchange, self._now()
         assert exchange.session is not None  # noqa: S101 - the line is ready
+        if not self._has_lock():
+            self._disconnect()
+            return
         exchange.send(exchange.session.heartbeat())
         heard = yield from exchange.wait_until(
             lambda: exchange.heard_at >= sent_at or self._reads,
@@ -251,6 +254,13 @@ class Device:
             # Some devices never answer heartbeats: an answer to a query counts as well.
             yield from self._ask_for_report()
             self._heartbeats_answered = not exchange.ready
+
+    def _has_lock(self) -> bool:
+        """Whether the device is still ours: another process reads it if this one was stopped."""
+        try:
+            return self._lock.acquire()
+        except OSError:  # the next read says why
+            return False
 
     def _reopen(self) -> Script[None]:
         """Open a line that is to be held, and query it; less and less often while that fails."""

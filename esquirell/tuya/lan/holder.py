@@ -12,15 +12,22 @@ def is_stopped(file: int) -> bool:
 
     Of a process in another container nothing is known: it counts as running.
     """
-    inode = str(os.fstat(file).st_ino)
     with suppress(OSError, IndexError):
-        for line in LOCKS.read_text().splitlines():
-            # "1: FLOCK ADVISORY WRITE 708 fe:00:2632085 0 EOF": proc_locks(5). By the inode alone,
-            # as some file systems have another device number there.
-            fields = line.split()
-            if fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == inode:
-                return _state(fields[4]) == "T"
+        states = [_state(process) for process in _holders(os.fstat(file))]
+        return set(states) == {"T"}
     return False
+
+
+def _holders(file: os.stat_result) -> list[str]:
+    """Return the processes that may hold the lock of a file. Raises OSError."""
+    # "1: FLOCK ADVISORY WRITE 708 fe:00:2632085 0 EOF": proc_locks(5).
+    locks = [line.split() for line in LOCKS.read_text().splitlines()]
+    inode = f":{file.st_ino}"
+    device = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}"
+    alike = [lock for lock in locks if lock[1] == "FLOCK" and lock[5].endswith(inode)]
+    # Some file systems have another device number there: then the inode alone has to do.
+    exact = [lock for lock in alike if lock[5] == device + inode]
+    return [lock[4] for lock in exact or alike]
 
 
 def _state(process: str) -> str:
