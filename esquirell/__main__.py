@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 
 # Loading creates sixty to a hundred thousand lasting objects. Python's garbage collector would
@@ -9,11 +10,15 @@ import sys
 LOADED_OBJECTS = 200_000
 # Restart with a changed password, see `esquirell.daemon.announcing`, which few commands load.
 BEGIN_ANEW = 76
+# A reload may be asked of them while they load. Other commands end with their terminal.
+SERVICES = frozenset({"run", "worker", "beat", "bridge", "web", "flower"})
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
     gc.set_threshold(LOADED_OBJECTS)
+    if not SERVICES.isdisjoint(sys.argv[1:]):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # We have no plugins for pydantic. Searching for them reads the metadata of every installed
     # package, which takes as long as loading pydantic; and a stray one would see what we validate.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

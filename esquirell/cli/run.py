@@ -18,7 +18,7 @@ from esquirell.daemon.lock import ServiceLocks
 from esquirell.daemon.pools import Kind, Pool
 from esquirell.daemon.preparing import claim_of_workers, prepare
 from esquirell.daemon.redis_server import RedisServer
-from esquirell.daemon.signals import START
+from esquirell.daemon.signals import HANGUP, START
 from esquirell.daemon.threads import MOST_PLACES
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.extras import install_command
@@ -143,7 +143,7 @@ def start(call: Call) -> Runtime:
     """Set up what every long-running role needs. Raises ConfigError."""
     # Until Celery takes over, a signal raises an exit, so that what was started is stopped.
     signal.signal(signal.SIGTERM, START)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, HANGUP.set)
     share_heap()
     settings = call.settings
     refuse_root(settings.state_dir)

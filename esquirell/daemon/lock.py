@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -41,6 +42,8 @@ class RunLock:
     `what` is what it stands for, as in "another service uses this database". The file says whether
     the holder has begun to work. Threads may use it at the same time.
     """
+
+    _FLAGS = os.O_RDWR | os.O_CREAT
 
     def __init__(self, path: Path, what: str = "this database") -> None:
         self._path = path
@@ -130,16 +133,25 @@ class RunLock:
 
     def _open(self) -> int:
         try:
-            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return os.open(self._path, self._FLAGS | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ConfigError(private_files.unwritable(self._path, error)) from None
+
+
+class _FolderLock(RunLock):
+    """A lock on a folder, which stays when a cleaner deletes the files in it."""
+
+    _FLAGS = os.O_RDONLY | os.O_DIRECTORY
 
 
 def _lock(descriptor: int, kind: int) -> bool:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        # NFS and others lock no folders: then the files have to do.
+        return stat.S_ISDIR(os.fstat(descriptor).st_mode)
     return True
 
 
@@ -248,7 +260,8 @@ class ServiceLocks:
 
     def __init__(self, settings: Settings) -> None:
         database, directory = lock_of(settings), settings.state_dir / DIRECTORY_LOCK
-        self._locks = [RunLock(database)]
+        # The folder first: one that is refused has then taken no file that was deleted meanwhile.
+        self._locks = [_FolderLock(settings.state_dir, "this state directory"), RunLock(database)]
         self._redis: RedisClaim | None = None
         self._workers: RedisClaim | None = None
         if directory != database:

@@ -32,7 +32,7 @@ from esquirell.daemon.pools import (
 )
 from esquirell.daemon.remote import RestoreRevoked, TaskEventsForFlower
 from esquirell.daemon.roles import Role, duties_of
-from esquirell.daemon.signals import START, Flag, flag_of, restart
+from esquirell.daemon.signals import HANGUP, START, Flag, flag_of, restart
 from esquirell.daemon.watchdog import Disks, Gauge, Progress, Watchdog
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.lazy_import import lazy_import
@@ -249,6 +249,8 @@ def _reload_on_hangup(runtime: Runtime, pool: Pool | None = None) -> None:
         target=_serve, args=(runtime, word), kwargs={"forks": forks}, name="reload", daemon=True
     ).start()
     signal.signal(signal.SIGHUP, lambda number, _: word.put(number))
+    if HANGUP.is_set():
+        word.put(signal.SIGHUP)
 
 
 def _serve(runtime: Runtime, word: queue.SimpleQueue[int], *, forks: bool) -> None:

@@ -65,6 +65,8 @@ class StartInterruption:
 
 
 START = StartInterruption()
+# Set by a SIGHUP during the start: what was read by then may have changed.
+HANGUP = Flag()
 
 
 def restart() -> None:

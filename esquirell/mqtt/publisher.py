@@ -61,6 +61,8 @@ class MqttPublisher:
         self._watchers: list[Callable[[Reading, tuple[str, ...]], None]] = []
         self._listeners: list[Callable[[Mapping[str, Any]], None]] = []
         self.on_held: Callable[[], None] = lambda: None
+        # What is known of a meter's counters: another process may have read it last.
+        self.counters: Callable[[str], Mapping[str, float]] = lambda _: {}
 
     def on_reading(self, watcher: Callable[[Reading, tuple[str, ...]], None]) -> None:
         """Call `watcher` with each reading and its keys, also unpublished ones."""
@@ -129,16 +131,14 @@ class MqttPublisher:
             self._withdraw(meter, status.last_success, status.keys)
 
     def _withdraw(self, meter: str, answered_at: datetime, keys: tuple[str, ...]) -> None:
-        """Publish once that the values of an offline meter are unknown by now; counters stay.
-
-        What an earlier process has left on the broker is unknown here, its counters included.
-        """
+        """Publish once that the values of an offline meter are unknown by now; counters stay."""
         with self._lock:
             if meter in self._withdrawn or abs(self._clock() - answered_at) < HELD:
                 return
             self._held.pop(meter, None)
             last, keys = self._shown.get(meter, (Reading(meter, answered_at, {}), keys))
-            counters = {key: value for key, value in last.values.items() if is_counter(key)}
+            shown = {key: value for key, value in last.values.items() if is_counter(key)}
+            counters = self.counters(meter) or shown
             self._publish(Reading(meter, last.measured_at, counters, undated=last.undated), keys)
             self._withdrawn.add(meter)
 

@@ -3,8 +3,10 @@
 import json
 import re
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -64,6 +66,26 @@ def test_at_a_slower_pace_the_newest_reading_goes_out_and_the_last_one_at_the_en
 def moment(seen: Seen) -> int:
     """Return when a published reading was taken, in milliseconds of unix time."""
     return round(datetime.fromisoformat(seen.json["measured_at"]).timestamp() * 1000)
+
+
+def test_counters_of_a_meter_that_is_gone_stay_over_a_restart(
+    start: Start, broker: Mosquitto, server: RedisProcess
+) -> None:
+    device = simulated()
+    config = configuration(
+        [meter_table("main", device.port)], mqtt_port=broker.port, redis_url=server.url
+    )
+    service = start(config)
+    service.await_readings(1)
+    assert service.stop() == 0
+    device.stop()
+    with closing(sqlite3.connect(service.database)) as connection, connection:
+        connection.execute("UPDATE reading SET measured_at = measured_at - 3600000")
+    service.start()
+    eventually(lambda: json.loads(retained(broker.port)[STATE])["voltage_a"] is None)
+    shape = json.loads(retained(broker.port)[STATE])
+    assert shape["energy_import"] == DPS["131"] / 100
+    assert service.stop() == 0
 
 
 def test_shutdown_is_quick_and_announced(start: Start, config: str, broker: Mosquitto) -> None:
@@ -196,6 +218,20 @@ def test_a_changed_configuration_is_taken_over_at_a_hangup(
     eventually(lambda: "no longer has any meters" in service.log)
     service.await_readings(1, "second")
     assert "homeassistant/device/esquirell_second/config" in retained(broker.port)
+    second.stop()
+
+
+def test_a_configuration_changed_during_a_start_is_taken_over_at_a_hangup(
+    start: Start, config: str
+) -> None:
+    service = start(config)
+    # By then it was read.
+    eventually((service.folder / "data" / "run.lock").exists)
+    second = simulated("second")
+    service.config.write_text(config + "\n" + meter_table("second", second.port))
+    service.signal(signal.SIGHUP)
+    service.await_readings(2, "second")
+    assert service.stop() == 0
     second.stop()
 
 

@@ -27,9 +27,28 @@ def test_a_second_run_on_the_same_database_is_refused(start: Start, config: str)
     first.await_readings(1)
     second = start(config, name="second")
     assert second.wait() == 1
-    assert "another service uses this database" in second.log
+    assert "another service uses this state directory" in second.log
     assert "Traceback" not in second.log
     first.await_readings(1)
+    # Its locks are deleted, as by a cleaner of temporary files.
+    for lock in (first.database.parent / "run.lock", Path(f"{first.database}.lock")):
+        lock.unlink()
+    second.start()
+    assert second.wait() == 1
+    assert second.log.count("another service uses this state directory") == 2
+    first.await_readings(1)
+
+
+def test_a_second_run_on_the_same_database_from_another_directory_is_refused(
+    start: Start, config: str, tmp_path: Path
+) -> None:
+    first = start(config)
+    first.await_readings(1)
+    (tmp_path / "other").mkdir()
+    second = Service(tmp_path / "other", f'database.url = "sqlite:///{first.database}"\n{config}')
+    second.start()
+    assert second.wait() == 1
+    assert "another service uses this database" in second.log
 
 
 def test_a_second_run_in_the_same_state_directory_is_refused(

@@ -3,12 +3,26 @@
 import gc
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from esquirell.daemon.signals import Flag, StartInterruption, flag_of
+
+# The command line hangs up on itself as soon as it begins to load.
+HANGS_UP = """
+import os, signal, sys
+from esquirell.__main__ import main
+class Hangup:
+    def find_spec(self, name, path=None, target=None):
+        if name == "esquirell.cli":
+            os.kill(os.getpid(), signal.SIGHUP)
+sys.meta_path.insert(0, Hangup())
+main()
+"""
 
 
 @pytest.fixture
@@ -73,3 +87,10 @@ def test_a_storm_of_signals_causes_no_deadlock(flag: Flag) -> None:
         signal.signal(signal.SIGALRM, before)
     os.kill(os.getpid(), signal.SIGUSR1)
     assert flag.wait(5)
+
+
+@pytest.mark.parametrize("command", ["run", "worker", "beat", "bridge", "web", "flower", "meters"])
+def test_a_service_survives_a_hangup_while_it_loads_and_other_commands_do_not(command: str) -> None:
+    program = [sys.executable, "-c", HANGS_UP, command, "--help"]
+    done = subprocess.run(program, capture_output=True, check=False)
+    assert done.returncode == (-signal.SIGHUP if command == "meters" else 0), done.stderr

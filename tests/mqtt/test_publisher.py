@@ -122,16 +122,27 @@ def test_the_values_of_an_unreachable_meter_become_unknown(broker: Mosquitto) ->
 
 
 def test_what_an_earlier_process_published_of_an_unreachable_meter(broker: Mosquitto) -> None:
-    silent = MeterStatus(failures=2, last_success=NOON, keys=("active_power",))
+    silent = MeterStatus(failures=2, last_success=NOON, keys=("active_power", "energy_import"))
     with publishing(broker, clock=lambda: NOON + 120 * SECOND) as (publisher, observer):
+        publisher.counters = {"main": {"energy_import": 7.5}, "never": {}}.__getitem__
         publisher.status("never", MeterStatus(failures=9))
         publisher.status("main", silent)
         (shape,) = published(publisher, observer, STATE)
     assert shape == {
         "measured_at": "2026-11-22T12:00:00.000Z",
         "active_power": None,
+        "energy_import": 7.5,
         "diagnostics": {},
     }
+
+
+def test_counters_that_another_process_read_since_do_not_fall_back(broker: Mosquitto) -> None:
+    silent = MeterStatus(failures=2, last_success=NOON, keys=("energy_import",))
+    with publishing(broker, clock=lambda: NOON + 120 * SECOND) as (publisher, observer):
+        publisher.counters = lambda _: {"energy_import": 8.0}
+        publisher.reading(reading(0, energy_import=7.5), ("energy_import",))
+        publisher.status("main", silent)
+        assert published(publisher, observer, STATE)[-1]["energy_import"] == 8.0
 
 
 def test_held_back_readings_go_out_at_the_end(broker: Mosquitto) -> None:
