@@ -142,7 +142,11 @@ def test_counters_that_another_process_read_since_do_not_fall_back(broker: Mosqu
         publisher.counters = lambda _: {"energy_import": 8.0}
         publisher.reading(reading(0, energy_import=7.5), ("energy_import",))
         publisher.status("main", silent)
-        assert published(publisher, observer, STATE)[-1]["energy_import"] == 8.0
+        assert published(publisher, observer, STATE)[-1] == {
+            "measured_at": "2026-11-22T12:00:00.000Z",
+            "energy_import": 8.0,
+            "diagnostics": {},
+        }
 
 
 def test_held_back_readings_go_out_at_the_end(broker: Mosquitto) -> None:
