@@ -42,13 +42,9 @@ class PlainFormatter(logging.Formatter):
     It can neither act in the terminal of a reader nor begin a line that looks like another record.
     """
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
-        """Indent all lines but the first."""
-        return "\n  ".join(super().formatMessage(record).splitlines())
-
     def format(self, record: logging.LogRecord) -> str:
-        """Return message and traceback."""
-        return visible(super().format(record))
+        """Return message and traceback, all lines but the first indented."""
+        return visible("\n  ".join(super().format(record).splitlines()))
 
 
 class JournalFormatter(PlainFormatter):

@@ -1,6 +1,9 @@
 """Our data classes: frozen for mypy, small and fast when it runs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -11,22 +14,27 @@ def record(cls: type[T]) -> type[T]:
     """Make a data class that is not to be changed.
 
     With `frozen=True` Python would see to that, too: creating one takes three times as long then,
-    and the class itself 14 KB instead of 8. What compares and shows records is shared: they are
-    rarely compared, and it would be another 3 KB for each class. Recognising a meter takes five
-    thousand hashes, so each class has its own.
+    and the class itself 14 KB instead of 8. What compares and shows records is shared unless a
+    class has its own: they are rarely compared, and it would be another 3 KB for each. Recognising
+    a meter takes five thousand hashes, so each class has one.
     """
-    made = dataclass(slots=True, unsafe_hash=True, eq=False, repr=False)(cls)
+    hashes = vars(cls).get("__hash__") is None
+    made = dataclass(slots=True, unsafe_hash=hashes, eq=False, repr=False)(cls)
     for name, method in _SHARED.items():
-        setattr(made, name, method)
+        if getattr(cls, name) is getattr(object, name):
+            setattr(made, name, method)
     return made
 
 
-def _values(self: Any) -> list[object]:  # noqa: ANN401 - any record
-    return [getattr(self, one.name) for one in fields(self)]
+@cache
+def _comparable(cls: type[Any]) -> Callable[[object], tuple[object, ...]]:
+    """Return a function that gets the values to compare; with the class it is always a tuple."""
+    return attrgetter("__class__", *(one.name for one in fields(cls) if one.compare))
 
 
-def _equals(self: object, other: object) -> bool:
-    return _values(self) == _values(other) if type(self) is type(other) else NotImplemented
+def _equals(self: Any, other: object) -> bool:  # noqa: ANN401 - any record
+    values = _comparable(self.__class__)
+    return values(self) == values(other) if type(self) is type(other) else NotImplemented
 
 
 def _shown(self: Any) -> str:  # noqa: ANN401 - any record

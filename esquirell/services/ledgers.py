@@ -99,6 +99,8 @@ class Ledgers:
                 log.error("%s", error)  # noqa: TRY400 - one sentence
             self._damaged.add(error.meter)
             others = [name for name in meters if name != error.meter]
+            # Whatever else is wrong, the database answers.
+            self._failure = ""
             return not others or self.prepare(others)
         except UnavailableError as error:
             self._missed = meters

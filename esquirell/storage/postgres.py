@@ -13,6 +13,7 @@ from weakref import WeakSet
 from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection, Engine, ExecutionContext
 from sqlalchemy.event import listen
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from esquirell.domain.errors import UnavailableError
 
@@ -46,6 +47,15 @@ _CONNECT = {
     # A database created in the C locale has no encoding (SQL_ASCII): text would arrive as bytes.
     "client_encoding": "utf8",
 }
+
+
+# Whether a connection is pooled, in what SQLAlchemy keeps with it.
+POOLED = "esquirell_pooled"
+_SETTINGS = (
+    "SELECT set_config('timezone', 'UTC', %(local)s), "
+    "set_config('statement_timeout', %(statement)s, %(local)s), "
+    "set_config('lock_timeout', %(lock)s, %(local)s)"
+)
 
 
 class NotAnsweringError(UnavailableError):
@@ -186,32 +196,37 @@ def ask(url: URL) -> None:
             raise TimeoutError from error
 
 
-def is_pooled(connection: Any) -> bool:  # noqa: ANN401 - an optional driver
+def _is_pooled(connection: Any) -> bool:  # noqa: ANN401 - an optional driver
     """Whether a pooler such as PgBouncer is in between: then no session need be ours for long."""
     (process,) = connection.execute("SELECT pg_backend_pid()").fetchone()
     return bool(process != connection.info.backend_pid)
 
 
 def configure(engine: Engine, patience_s: float, watch: ServerWatch) -> None:
-    """Set the time limits of statements and locks on each new connection, and watch it."""
-    settings = {
-        "timezone": "UTC",
-        "statement_timeout": f"{STATEMENT_LIMIT_S}s",
-        "lock_timeout": f"{patience_s * 1000:.0f}ms",
-    }
+    """Set the time limits of statements and locks on each new connection, and watch it.
 
-    def on_connect(connection: Any, _record: object) -> None:  # noqa: ANN401 - an optional driver
+    Behind a pooler they are set in each transaction: the session serves other programs as well.
+    """
+    limits = {"statement": f"{STATEMENT_LIMIT_S}s", "lock": f"{patience_s * 1000:.0f}ms"}
+
+    def on_connect(connection: Any, record: ConnectionPoolEntry) -> None:  # noqa: ANN401 - an optional driver
         watch.opened(connection)
-        if is_pooled(connection):
+        record.info[POOLED] = _is_pooled(connection)
+        if record.info[POOLED]:
             # What one transaction prepares, the next one may not find, or find from another client.
             connection.prepare_threshold = None
-        for name, value in settings.items():
-            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        else:
+            connection.execute(_SETTINGS, limits | {"local": False})
         connection.commit()
+
+    def on_begin(connection: Connection) -> None:
+        if connection.info[POOLED]:
+            connection.exec_driver_sql(_SETTINGS, limits | {"local": True})
 
     # A connection that was cut is replaced at once.
     listen(engine, "do_connect", lambda *_: watch.check())
     listen(engine, "connect", on_connect)
+    listen(engine, "begin", on_begin)
     listen(engine, "before_cursor_execute", _choose_format)
 
 

@@ -16,8 +16,11 @@ from esquirell.services.statuses import Statuses
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def record(message: str = "hello", level: int = logging.WARNING) -> logging.LogRecord:
-    return logging.LogRecord("esquirell.x", level, __file__, 1, message, (), None)
+def record(
+    message: str = "hello", level: int = logging.WARNING, error: Exception | None = None
+) -> logging.LogRecord:
+    raised = (type(error), error, error.__traceback__) if error else None
+    return logging.LogRecord("esquirell.x", level, __file__, 1, message, (), raised)
 
 
 def test_a_log_line_for_the_journal_carries_its_priority() -> None:
@@ -33,6 +36,17 @@ def test_what_others_sent_acts_in_no_terminal_and_begins_no_line(shape: logging.
     assert "no meter \\x1b[2J\\x9b1m\\u202e\n" in line
     assert "\n20" not in line
     assert line.isascii()
+
+
+@pytest.mark.parametrize(
+    "shape", [logs.TerminalFormatter(str), logs.JournalFormatter("%(message)s")]
+)
+def test_the_text_of_an_error_begins_no_line(shape: logging.Formatter) -> None:
+    error = ValueError("no meter\n20:00:00 ERROR   all is lost")
+    first, *others = shape.format(record("it failed", logging.ERROR, error)).splitlines()
+    assert first.endswith("it failed")
+    assert others[-1].endswith("  20:00:00 ERROR   all is lost")
+    assert all(line.removeprefix("<3>").startswith("  ") for line in others)
 
 
 def test_equal_lines_are_counted() -> None:

@@ -159,6 +159,16 @@ def test_a_damaged_ledger_affects_no_other_meter_and_is_logged_once(
     assert not process.ledgers.prepare(["garage", "main"])
 
 
+def test_a_damaged_ledger_ends_the_problem_that_the_database_was_away() -> None:
+    store = Damaged()
+    process = Process(store)
+    store.away = True
+    assert not process.ledgers.prepare(["main"])
+    store.away = False
+    assert process.ledgers.prepare(["garage"])
+    assert process.ledgers.problem == ""
+
+
 class Slow(ReadingStore):
     """A database whose look-ups are counted, and can be refused at their beginning."""
 

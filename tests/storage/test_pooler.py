@@ -3,9 +3,11 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from support.db_postgres import PASSWORD, USER, PostgresServer
@@ -31,6 +33,15 @@ auth_type = scram-sha-256
 auth_file = {folder}/users
 pool_mode = transaction
 default_pool_size = 2
+"""
+LIMITS = "SELECT current_setting('statement_timeout'), current_setting('lock_timeout')"
+HOLDER = """
+import sys
+from esquirell.storage.database import Database
+from esquirell.storage.maintenance.claim import Claim
+claim = Claim(Database(sys.argv[1]))
+print(claim.hold(), claim.hold(), flush=True)
+sys.stdin.read()
 """
 
 
@@ -71,17 +82,62 @@ def test_two_clients_store_readings_in_turn(pooled: str) -> None:
         database.close()
 
 
-def test_a_service_that_was_killed_leaves_no_claim_in_the_pool(pooled: str) -> None:
-    killed, other, next_one = (Database(pooled) for _ in range(3))
-    eventually(lambda: _answers(killed), what="PgBouncer answers")
-    assert Claim(killed).hold()
-    killed.close()
-    with other.connect() as connection:
-        # One connection of the pool is busy: the other one is asked.
-        connection.execute(text("SELECT 1"))
-        assert Claim(next_one).hold()
-    other.close()
-    next_one.close()
+def test_another_program_of_the_pool_keeps_its_limits_and_ours_apply_anyway(pooled: str) -> None:
+    ours = Database(pooled)
+    eventually(lambda: _answers(ours), what="PgBouncer answers")
+    theirs = [psycopg.connect(pooled.replace("+psycopg", "")) for _ in range(2)]
+    # Each has one of the two connections until its transaction ends.
+    for one in theirs:
+        assert one.execute(LIMITS).fetchone() == ("0", "0")
+    for one in theirs:
+        one.rollback()
+        with ours.read() as connection:
+            assert tuple(connection.execute(text(LIMITS)).one()) == ("1min", "10s")
+            assert connection.scalar(text("SHOW timezone")) == "UTC"
+        assert one.execute(LIMITS).fetchone() == ("0", "0")
+    for one in theirs:
+        one.close()
+    ours.close()
+
+
+def test_a_second_service_is_refused_until_the_first_is_killed(
+    postgres: PostgresServer, pooled: str
+) -> None:
+    databases = [Database(pooled), Database(postgres.url(pooled.rpartition("/")[2]))]
+    eventually(lambda: _answers(databases[0]), what="PgBouncer answers")
+    others = [Claim(database) for database in databases]
+    first = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, pooled], stdout=subprocess.PIPE, stdin=subprocess.PIPE
+    )
+    assert first.stdout
+    assert first.stdout.readline() == b"True True\n"
+    assert [other.hold() for other in others] == [False, False]
+    first.kill()
+    first.communicate()
+    for other in others:
+        assert eventually(other.hold)
+        assert other.hold()
+        other.release()
+    for database in databases:
+        database.close()
+
+
+def test_a_claim_that_the_pooler_lost_is_taken_again(postgres: PostgresServer, pooled: str) -> None:
+    database = Database(pooled)
+    eventually(lambda: _answers(database), what="PgBouncer answers")
+    claim = Claim(database)
+    assert claim.hold()
+    postgres.cut_connections(pooled.rpartition("/")[2])
+    assert eventually(lambda: _holds(claim))
+    claim.release()
+    database.close()
+
+
+def _holds(claim: Claim) -> bool:
+    try:
+        return claim.hold()
+    except UnavailableError:
+        return False
 
 
 def _answers(database: Database) -> bool:

@@ -2,11 +2,11 @@
 
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from esquirell.storage.database import Database
 from esquirell.storage.errors import translated
-from esquirell.storage.postgres import is_pooled
+from esquirell.storage.postgres import POOLED
 
 # Any number other than that of the upgrades.
 _ADVISORY_LOCK = 7_283_652
@@ -15,8 +15,8 @@ _ADVISORY_LOCK = 7_283_652
 class Claim:
     """Held by one session at a time; PostgreSQL releases it when that session ends.
 
-    An SQLite database is always granted: there a lock file does this. So is one behind a pooler,
-    whose sessions outlive us, and with them the lock: there only the claim to Redis is left.
+    A pooler's sessions outlive ours, but not in the middle of a transaction, so there one is left
+    open. An SQLite database is always granted: there a lock file does this.
     """
 
     def __init__(self, database: Database) -> None:
@@ -46,18 +46,18 @@ class Claim:
             return self._connection is not None and bool(
                 self._connection.execute(text("SELECT true")).scalar()
             )
-        except DBAPIError:
+        except SQLAlchemyError:
             self.release()
             return False
 
     def _take(self) -> bool:
         connection = self._database.engine.connect()
-        self._connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-        if is_pooled(connection.connection.driver_connection):
-            self.release()
-            return True
-        question = text("SELECT pg_try_advisory_lock(:key)")
-        taken = bool(self._connection.execute(question, {"key": _ADVISORY_LOCK}).scalar())
+        question = "SELECT pg_try_advisory_xact_lock(:key)"
+        if not connection.info[POOLED]:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            question = "SELECT pg_try_advisory_lock(:key)"
+        self._connection = connection
+        taken = bool(connection.execute(text(question), {"key": _ADVISORY_LOCK}).scalar())
         if not taken:
             self.release()
         return taken
