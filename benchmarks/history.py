@@ -20,7 +20,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 
 from esquirell.__main__ import LOADED_OBJECTS
-from esquirell.daemon.limits import settle
+from esquirell.daemon.resources import settle
 from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import Reading
 from esquirell.domain.statistic import Periods

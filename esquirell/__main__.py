@@ -8,7 +8,7 @@ import sys
 # Loading creates sixty to a hundred thousand lasting objects. Python's garbage collector would
 # scan them in 150 to 250 rounds, and once more at exit: a quarter of the time of a short command.
 LOADED_OBJECTS = 200_000
-# Restart with a changed password, see `esquirell.daemon.announcing`, which few commands load.
+# Restart with a changed password, see `esquirell.daemon.lifecycle`, which few commands load.
 BEGIN_ANEW = 76
 # A reload may be asked of them while they load. Other commands end with their terminal.
 SERVICES = frozenset({"run", "worker", "beat", "bridge", "web", "flower"})

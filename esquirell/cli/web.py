@@ -32,7 +32,7 @@ def web(context: click.Context) -> int | None:
 def _serve(call: Call) -> int:
     from esquirell.cli.run import start  # noqa: PLC0415 - the other commands need no Celery
     from esquirell.daemon import process  # noqa: PLC0415 - the same
-    from esquirell.daemon.announcing import ended  # noqa: PLC0415 - the same
+    from esquirell.daemon.lifecycle import ended  # noqa: PLC0415 - the same
     from esquirell.daemon.preparing import prepare  # noqa: PLC0415 - the same
     from esquirell.web.server import alone  # noqa: PLC0415 - the same
 

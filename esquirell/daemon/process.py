@@ -12,7 +12,8 @@ from threading import Thread
 from celery.signals import worker_ready
 
 from esquirell.daemon import logs, records
-from esquirell.daemon.announcing import (
+from esquirell.daemon.celery_worker import Consumer, ConsumerHeartbeat, Parts, Worker, Workload
+from esquirell.daemon.lifecycle import (
     END_WITHIN_S,
     RENEWAL,
     announcement,
@@ -20,8 +21,6 @@ from esquirell.daemon.announcing import (
     last_words,
     leave,
 )
-from esquirell.daemon.celery_worker import Consumer, ConsumerHeartbeat, Parts, Worker, Workload
-from esquirell.daemon.limits import settle
 from esquirell.daemon.notify import notify, sign_of_life_every_s
 from esquirell.daemon.pools import (
     HEARTBEAT_S,
@@ -31,6 +30,7 @@ from esquirell.daemon.pools import (
     pool_of,
 )
 from esquirell.daemon.remote import RestoreRevoked, TaskEventsForFlower
+from esquirell.daemon.resources import settle
 from esquirell.daemon.roles import Role, duties_of
 from esquirell.daemon.signals import HANGUP, START, Flag, flag_of, restart
 from esquirell.daemon.watchdog import Disks, Gauge, Progress, Watchdog

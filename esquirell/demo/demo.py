@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from esquirell.daemon import limits
+from esquirell.daemon import resources
 from esquirell.daemon.redis_server import end_server
 from esquirell.daemon.signals import Flag, flag_of
 from esquirell.demo.home import Home, own_environment, temporary_home
@@ -57,7 +57,7 @@ def _run(plan: Plan, home: Home, guard: Guard, stopped: Flag) -> Tally:
             _service(home, guard) as service,
             _view(Facts(plan, simulated.names, servers, home)) as view,
         ):
-            limits.settle()
+            resources.settle()
             DemoRun(plan, stopped, watch, record, (service, broker)).play(view)
         tally = settle(watch, record)
         _check_end(service, tally, stopped)

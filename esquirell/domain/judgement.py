@@ -6,9 +6,10 @@ from datetime import datetime
 from functools import lru_cache
 
 from esquirell.domain.counters import Counter, follow, taken_over
-from esquirell.domain.device import Instrument, invert
+from esquirell.domain.device import Instrument
 from esquirell.domain.doubts import Doubt, corrected, of_check, weigh
 from esquirell.domain.integration import Increments, Integral, add, integrate
+from esquirell.domain.inversion import invert
 from esquirell.domain.plausibility import CHECKS
 from esquirell.domain.quantity import is_counter, split_key, with_suffix
 from esquirell.domain.reading import Ledger, Reading

@@ -17,9 +17,9 @@ from tornado.httputil import HTTPServerRequest
 from tornado.ioloop import IOLoop, PeriodicCallback
 from tornado.web import url
 
-from esquirell.daemon.announcing import end_in_time
-from esquirell.daemon.limits import settle
+from esquirell.daemon.lifecycle import end_in_time
 from esquirell.daemon.notify import notify
+from esquirell.daemon.resources import settle
 from esquirell.domain.errors import ConfigError
 from esquirell.flower.access import AccessControl, Credentials, NeverFramed
 from esquirell.flower.calls import HANDLERS, Revoke

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from esquirell.broker.connection import connect
-from esquirell.broker.presence import Presence
+from esquirell.broker.processes import Presence
 from esquirell.runtime.connections import address_of
 from esquirell.settings import Settings
 from esquirell.settings.urls import sqlite_file

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from celery import Celery
 
 from esquirell.beat.scheduler import Scheduler
-from esquirell.broker.held import TaskSender
 from esquirell.broker.queue import Queues
+from esquirell.broker.tasks import TaskSender
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.domain.tariff import tariff_of

@@ -10,11 +10,11 @@ from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.broker.celery_config import QUEUES
 from esquirell.broker.connection import Client, PasswordRefusedError, connect
 from esquirell.broker.diagnosis import RedisFacts, examine, probe
-from esquirell.broker.held import HeldTasks, RevokedTasks
 from esquirell.broker.lease import LEASE_S, Lease, Owners
 from esquirell.broker.outage import Outage
-from esquirell.broker.presence import Orders, Presence, RememberedDirectories
+from esquirell.broker.processes import Orders, Presence, RememberedDirectories
 from esquirell.broker.relay import Relay
+from esquirell.broker.tasks import HeldTasks, RevokedTasks
 from esquirell.runtime.connections import address_of
 from esquirell.settings import Settings
 

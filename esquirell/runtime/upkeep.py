@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esquirell.broker.presence import RememberedDirectories
+from esquirell.broker.processes import RememberedDirectories
 from esquirell.domain.clock import Clock
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.runtime.machine import Machine

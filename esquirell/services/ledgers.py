@@ -9,9 +9,10 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 
-from esquirell.domain.device import Instrument, Invert
+from esquirell.domain.device import Instrument
 from esquirell.domain.errors import UnavailableError, UnreadableError
 from esquirell.domain.integration import together
+from esquirell.domain.inversion import Invert
 from esquirell.domain.judgement import judge, unjudged
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Ledger, Reading

@@ -17,14 +17,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.extras import install_command
 from esquirell.storage import postgres, quick_query, sqlite
+from esquirell.storage.address import file_of, parse, shown
 from esquirell.storage.errors import (
     DamagedError,
     FileError,
     NotConnectedError,
-    file_of,
     missing_file,
-    parse,
-    shown,
     translate,
     translated,
 )

@@ -1,4 +1,4 @@
-"""The database's address without its password, and its errors in our own words."""
+"""The errors of a database, in our own words."""
 
 import re
 import sqlite3
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -17,9 +17,8 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from esquirell.domain.errors import UnavailableError, UnstorableError
+from esquirell.storage.address import shown
 from esquirell.storage.sqlite import is_there
-
-_SQLITE = "sqlite:///"
 
 # By the name of SQLite's primary result code: https://www.sqlite.org/rescode.html
 _SENTENCES = {
@@ -44,37 +43,6 @@ _UNDEFINED_TABLE = "42P01"
 _UNSTORABLE = (DataError, IntegrityError, sqlite3.DataError, sqlite3.IntegrityError)
 # What the drivers say about a value that a database can't hold: sqlite3, psycopg.
 _UNFIT = re.compile("binding parameter|cannot adapt type")
-
-
-def parse(text: str) -> URL:
-    """Parse a database URL. What follows `sqlite:///` is a path, even with `%` or `?` in it."""
-    file = text.removeprefix(_SQLITE)
-    return URL.create("sqlite", database=file) if file != text else make_url(text)
-
-
-def written(url: URL) -> str:
-    """Return a URL, with its password, that `parse` reads back."""
-    if is_sqlite(url):
-        return f"{_SQLITE}{url.database}"
-    return url.render_as_string(hide_password=False)
-
-
-def is_sqlite(url: URL) -> bool:
-    """Return whether the database is an SQLite file."""
-    return url.get_backend_name() == "sqlite"
-
-
-def file_of(url: URL) -> Path | None:
-    """Return the file of an SQLite database; PostgreSQL has none."""
-    return Path(url.database or "") if is_sqlite(url) else None
-
-
-def shown(url: URL) -> str:
-    """Return the database for people: the file, or the URL without secrets."""
-    if is_sqlite(url):
-        return str(url.database)
-    # Parameters may contain secrets too (?password=…).
-    return url.set(query={}).render_as_string(hide_password=True)
 
 
 class FileError(UnavailableError):

@@ -13,7 +13,7 @@ from tornado.routing import Rule
 from tornado.template import Loader, Template
 from tornado.web import Application, RequestHandler, StaticFileHandler
 
-from esquirell.daemon.limits import give_back
+from esquirell.daemon.resources import give_back
 from esquirell.daemon.visitors import WrongAttempts
 from esquirell.domain.record import record
 from esquirell.runtime.root import Runtime

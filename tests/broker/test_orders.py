@@ -5,7 +5,7 @@ from support.ports import free_port
 
 from esquirell.broker.connection import Address, Client, connect
 from esquirell.broker.outage import cleanse
-from esquirell.broker.presence import KEY, VALID_S, Orders
+from esquirell.broker.processes import ORDER_VALID_S, ORDERS, Orders
 from esquirell.domain.errors import UnavailableError
 
 
@@ -16,13 +16,13 @@ def test_the_newest_of_each_kind_is_found_for_a_minute(client: Client) -> None:
     level = orders.give("log_level", "debug")
     assert first.id != second.id
     assert orders.newest("restart", "log_level") == {"restart": second, "log_level": level}
-    assert 0 < int(client.ttl(f"{KEY}:restart")) <= VALID_S
+    assert 0 < int(client.ttl(f"{ORDERS}:restart")) <= ORDER_VALID_S
     assert cleanse(client) == []
 
 
 @pytest.mark.parametrize("text", ["", "x", "{}", "[1]", "null", "7"])
 def test_foreign_refusals_are_not_explained(client: Client, text: str) -> None:
-    client.set(f"{KEY}:restart", text)
+    client.set(f"{ORDERS}:restart", text)
     assert Orders(client).newest("restart") == {}
 
 

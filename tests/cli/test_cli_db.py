@@ -6,7 +6,7 @@ from support.db_samples import sample
 from support.redis_server import RedisProcess
 
 from esquirell.broker.connection import Address, connect
-from esquirell.broker.presence import Presence
+from esquirell.broker.processes import Presence
 from esquirell.daemon.lock import RunLock
 from esquirell.domain.process import Process
 from esquirell.storage.maintenance.revision import HEAD

@@ -16,7 +16,7 @@ from support.terminal import Terminal
 
 from esquirell.broker import diagnosis
 from esquirell.broker.connection import Address, connect
-from esquirell.broker.presence import Presence
+from esquirell.broker.processes import Presence
 from esquirell.cli.checks import machine, servers
 from esquirell.daemon.lock import RunLock
 from esquirell.domain.process import Process

@@ -8,7 +8,7 @@ from support.tuya_broadcasts import Broadcaster
 from support.tuya_devices import FakeDevice
 
 from esquirell.broker.connection import Address, connect
-from esquirell.broker.presence import Presence
+from esquirell.broker.processes import Presence
 from esquirell.cli.checks.finding import MeterFindings, advice, fault, fine
 from esquirell.domain.process import Process
 from esquirell.domain.reading import MeterStatus

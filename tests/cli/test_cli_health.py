@@ -10,7 +10,7 @@ from support.db_samples import sample
 from support.redis_server import RedisProcess
 
 from esquirell.broker.connection import Address, connect
-from esquirell.broker.presence import ALIVE_S, NAMED_S, PROCESSES, Presence
+from esquirell.broker.processes import ALIVE_S, NAMED_S, PROCESSES, Presence
 from esquirell.daemon.lock import RunLock
 from esquirell.domain.process import Process
 from esquirell.domain.reading import MeterStatus

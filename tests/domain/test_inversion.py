@@ -1,6 +1,6 @@
 import pytest
 
-from esquirell.domain.device import invert
+from esquirell.domain.inversion import invert
 
 PHASES = {
     "active_power_a": 100.0,

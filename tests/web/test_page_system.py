@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from support.page_house import House
 from support.waiting import eventually
 
-from esquirell.broker.presence import NAMED_S, PROCESSES, Presence
+from esquirell.broker.processes import NAMED_S, PROCESSES, Presence
 from esquirell.domain.process import Process
 from esquirell.domain.reading import iso
 

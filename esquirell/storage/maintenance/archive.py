@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.payload import read_foreign
-from esquirell.storage import errors
+from esquirell.storage import address
 from esquirell.storage.database import Database
 
 MANIFEST = "manifest.json"
@@ -155,7 +155,7 @@ def _run(database: Database, program: str, *options: str) -> None:
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
-        raise UnavailableError(f"{program} failed for {errors.shown(database.url)}: {last}")
+        raise UnavailableError(f"{program} failed for {address.shown(database.url)}: {last}")
 
 
 def _environment(url: URL) -> Mapping[str, str]:

@@ -12,8 +12,9 @@ from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
 from esquirell.storage import sqlite
+from esquirell.storage.address import written
 from esquirell.storage.database import Database
-from esquirell.storage.errors import DamagedError, written
+from esquirell.storage.errors import DamagedError
 from esquirell.storage.statistics import views
 from esquirell.storage.tables import metadata
 

@@ -6,7 +6,7 @@ import pytest
 from support.ports import free_port
 
 from esquirell.broker.connection import Address, Client, connect
-from esquirell.broker.held import REVOKED, REVOKED_FOR_S, RevokedTasks
+from esquirell.broker.tasks import REVOKED, REVOKED_FOR_S, RevokedTasks
 from esquirell.domain.errors import UnavailableError
 
 

@@ -9,7 +9,7 @@ from support.redis_server import RedisProcess
 from support.service import Service, configuration, meter_table
 from support.waiting import eventually
 
-from esquirell.daemon.announcing import EXIT_CODE, LOOK_EVERY_S, Renewal
+from esquirell.daemon.lifecycle import LOOK_EVERY_S, RESTART_EXIT_CODE, Renewal
 from esquirell.domain.errors import ConfigError
 from esquirell.tuya.simulator import SimulatedMeter
 
@@ -68,4 +68,4 @@ def test_the_same_password_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     assert (renewal.is_due, renewal.code(0)) == (False, 0)
     now[0] += LOOK_EVERY_S
     renewal.refused("before", lambda: "after")
-    assert (renewal.is_due, renewal.code(0), len(killed)) == (True, EXIT_CODE, 1)
+    assert (renewal.is_due, renewal.code(0), len(killed)) == (True, RESTART_EXIT_CODE, 1)

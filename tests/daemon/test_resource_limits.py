@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from esquirell.daemon.limits import LEAST_FILES, LEAST_SPACE, MIB
+from esquirell.daemon.resources import LEAST_FILES, LEAST_SPACE, MIB
 
 ASK = """
 import resource
-from esquirell.daemon.limits import check_limits
+from esquirell.daemon.resources import check_limits
 resource.setrlimit(resource.{limit}, ({soft}, {hard}))
 check_limits({meters})
 print(*resource.getrlimit(resource.{limit}))

@@ -1,4 +1,4 @@
-"""A process announces in Redis that it is alive, in which roles; its end, and its restart."""
+"""The life of a process: announced in Redis, ended in time, restarted with another password."""
 
 import logging
 import os
@@ -33,7 +33,7 @@ END_WITHIN_S = 7.0
 FORCED_EXIT_CODE = 0
 
 # The exit code with which `esquirell` replaces itself by a new process.
-EXIT_CODE = 76
+RESTART_EXIT_CODE = 76
 LOOK_EVERY_S = 5.0
 
 
@@ -162,7 +162,7 @@ class Renewal:
 
     def code(self, otherwise: int) -> int:
         """Return the exit code of this process."""
-        return EXIT_CODE if self.is_due else otherwise
+        return RESTART_EXIT_CODE if self.is_due else otherwise
 
 
 RENEWAL = Renewal()

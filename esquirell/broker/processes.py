@@ -14,14 +14,14 @@ from esquirell.domain.process import Order, Process, process_of
 ALIVE_S = 20
 # A process that disappeared without shutting down is listed for a day.
 NAMED_S = 86_400
-PREFIX = "esquirell:role:"
+ROLES = "esquirell:role:"
 PROCESSES = "esquirell:process:"
 
-KEY = "esquirell:orders"
+ORDERS = "esquirell:orders"
 # Longer than the interval at which processes check, but too short for a late surprise.
-VALID_S = 60
+ORDER_VALID_S = 60
 
-PLACES = "esquirell:places:"
+DIRECTORIES = "esquirell:places:"
 
 
 class Presence:
@@ -37,7 +37,7 @@ class Presence:
         with reaching_redis():
             with self._client.pipeline() as steps:
                 for role in working:
-                    key = f"{PREFIX}{role}:{self._instance}"
+                    key = f"{ROLES}{role}:{self._instance}"
                     steps.set(key, process.since, ex=ALIVE_S)
                 description = json.dumps(process.payload())
                 steps.set(f"{PROCESSES}{self._instance}", description, ex=NAMED_S)
@@ -48,7 +48,7 @@ class Presence:
 
     def withdraw(self, *roles: str) -> None:
         """Record that this process, with these roles, has ended. Raises UnavailableError."""
-        keys = [f"{PREFIX}{role}:{self._instance}" for role in roles]
+        keys = [f"{ROLES}{role}:{self._instance}" for role in roles]
         with reaching_redis():
             self._client.delete(*keys, f"{PROCESSES}{self._instance}")
 
@@ -59,7 +59,7 @@ class Presence:
     def roles(self) -> dict[str, str]:
         """Return the roles that are alive anywhere, and since when. Raises UnavailableError."""
         with reaching_redis():
-            keys = sorted(self._client.scan_iter(f"{PREFIX}*", count=1000))
+            keys = sorted(self._client.scan_iter(f"{ROLES}*", count=1000))
             values = self._client.mget(keys) if keys else []
         found = zip(keys, values, strict=True)
         return {str(key).split(":")[2]: str(value) for key, value in found if value}
@@ -67,7 +67,7 @@ class Presence:
     def count(self, role: str) -> int:
         """Count the processes in which a role is alive. Raises UnavailableError."""
         with reaching_redis():
-            return sum(1 for _ in self._client.scan_iter(f"{PREFIX}{role}:*", count=1000))
+            return sum(1 for _ in self._client.scan_iter(f"{ROLES}{role}:*", count=1000))
 
     def processes(self) -> list[Process]:
         """Return the processes that are alive, and those that disappeared within a day.
@@ -120,15 +120,15 @@ class Orders:
     def give(self, kind: str, value: str = "") -> Order:
         """Send an order to all processes. Raises UnavailableError."""
         order = Order(uuid.uuid4().hex, value)
-        key = f"{KEY}:{kind}"
+        key = f"{ORDERS}:{kind}"
         with reaching_redis():
-            self._client.set(key, json.dumps([order.id, order.value]), ex=VALID_S)
+            self._client.set(key, json.dumps([order.id, order.value]), ex=ORDER_VALID_S)
         return order
 
     def newest(self, *kinds: str) -> dict[str, Order]:
         """Return the newest order of each kind that has one. Raises UnavailableError."""
         with reaching_redis():
-            found = self._client.mget([f"{KEY}:{kind}" for kind in kinds])
+            found = self._client.mget([f"{ORDERS}:{kind}" for kind in kinds])
         read = {kind: _order(text) for kind, text in zip(kinds, found, strict=True)}
         return {kind: order for kind, order in read.items() if order}
 
@@ -147,7 +147,7 @@ class RememberedDirectories:
 
     def __init__(self, client: Client, host: str = "") -> None:
         self._client = client
-        self._key = f"{PLACES}{host or socket.gethostname()}"
+        self._key = f"{DIRECTORIES}{host or socket.gethostname()}"
 
     def knows(self, folder: str) -> bool:
         """Return whether a service on this machine has had its state there."""

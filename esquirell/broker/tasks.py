@@ -13,9 +13,9 @@ from esquirell.broker.connection import Client, RedisError, reaching_redis, unav
 from esquirell.broker.queue import COMMANDS, sent_now
 from esquirell.domain.tasks import COMMAND_HEADER, SCHEDULE_HEADER, HeldTask
 
-PREFIX = "esquirell:held:"
+HELD = "esquirell:held:"
 # Several times a worker's reporting interval.
-KEPT_S = 30
+HELD_S = 30
 REVOKED = "esquirell:cancelled"
 # As long as a worker remembers it by itself (Celery's REVOKE_EXPIRES).
 REVOKED_FOR_S = 10_800
@@ -71,13 +71,13 @@ class HeldTasks:
             return
         with reaching_redis(), self._client.pipeline(transaction=False) as steps:
             for task_id, since in tasks.items():
-                steps.set(PREFIX + task_id, json.dumps([worker, since]), ex=KEPT_S)
+                steps.set(HELD + task_id, json.dumps([worker, since]), ex=HELD_S)
             steps.execute()
 
     def find(self, task_id: str) -> HeldTask | None:
         """Return the worker that holds a task, None if none reports it. Raises UnavailableError."""
         with reaching_redis():
-            found = self._client.get(PREFIX + task_id)
+            found = self._client.get(HELD + task_id)
         try:
             worker, since = json.loads(str(found)) if found else ("", None)
             began = None if since is None else datetime.fromtimestamp(since, UTC)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from esquirell.daemon.limits import settle
+from esquirell.daemon.resources import settle
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def test_threads_share_a_heap(*, shared: bool, heaps: int) -> None:
     """malloc_info(3) lists the heaps: without a word of ours there is one more for each thread."""
     program = f"""
 import ctypes, threading
-from esquirell.daemon.limits import share_heap
+from esquirell.daemon.resources import share_heap
 if {shared}:
     share_heap()
 libc, end = ctypes.CDLL(None), threading.Barrier(5)
