@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import click
 
+from esquirell.cli.app import app
 from esquirell.cli.commands import SECTIONS
-from esquirell.cli.errors import app
 from esquirell.runtime.facts import VERSION
 from esquirell.settings.files import SEARCHED
 

@@ -15,8 +15,8 @@ from support.captures import captures, no_meters
 from support.judge import Verdict, judge, judge_left_out, table
 
 from esquirell import profiles
+from esquirell.cli.app import app
 from esquirell.cli.commands import SECTIONS
-from esquirell.cli.errors import app
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import QUANTITIES, split_key

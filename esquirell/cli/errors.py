@@ -1,23 +1,17 @@
-"""The group of all commands, and where errors are caught: each becomes a sentence and a code.
-
-Each command is loaded when it is called, to keep `--help` fast.
-"""
+"""Where errors are caught: each becomes a sentence and a code."""
 
 import codecs
 import errno
 import io
 import os
-import re
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 
 import click
 
-from esquirell.cli.call import Group
-from esquirell.cli.commands import COMMANDS, SECTIONS, SYNONYMS
+from esquirell.cli.app import app
 from esquirell.cli.output import complain
 from esquirell.domain.errors import ConfigError, DiskError, EsquirellError, InstallationError
 
@@ -27,47 +21,6 @@ _MISNAMED = frozenset({"invalid_payload", "unknown_meter", "unknown_schedule", "
 
 _PACKAGE = Path(__file__).parents[1]
 _SPELLED = {"✓": "ok", "✗": "x", "→": "->", "…": "...", "°": "", "≤": "<=", "≥": ">="}
-
-_PROJECT = "esquirell"
-_WORD = re.compile(r"[a-z0-9]+")
-# Requirements begin with the name: `celery[redis]<5.8,>=5.7; python_version >= "3.11"`.
-_REQUIREMENT = re.compile(r"[\w.-]+")
-_OPTIONAL = "extra =="
-
-
-class Table(Group):
-    """The group of all commands."""
-
-    synonyms = SYNONYMS
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order of the table."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
-        command = getattr(import_module(f"esquirell.cli.{module}"), name)
-        assert isinstance(command, click.Command)  # noqa: S101 - the table above is ours
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands by heading, in one column for all, without loading them."""
-        del ctx
-        width = max(map(len, COMMANDS))
-        for heading, commands in SECTIONS.items():
-            with formatter.section(heading):
-                formatter.write_dl(
-                    [(name.ljust(width), help_) for name, (_, help_) in commands.items()]
-                )
-
-
-@click.group(cls=Table)
-def app() -> None:
-    """Read Tuya energy meters into a database and Home Assistant, on a schedule."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -193,6 +146,8 @@ def _unexpected(error: BaseException) -> tuple[str, int]:
 def _is_ours(error: BaseException) -> bool:
     """Whether a module or a file that came with the program is missing or can't be read."""
     if isinstance(error, ImportError):
+        from esquirell.cli.requirements import is_required  # noqa: PLC0415 - only errors need it
+
         return is_required(error.name or "")
     if not isinstance(error, OSError) or not isinstance(error.filename, str):
         return False
@@ -206,42 +161,3 @@ def _help_of(context: click.Context | None) -> str:
 def _let_go_of_stdout() -> None:
     """Keep Python from complaining at exit about output that can't be written any more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def is_required(module: str) -> bool:
-    """Return whether a module is esquirell's or of a package that it requires, installed or not.
-
-    Of a package that is gone only the name is known, which is about that of its module: `paho` of
-    paho-mqtt, `tuya_sharing` of tuya-device-sharing-sdk.
-    """
-    top = module.partition(".")[0]
-    if top in {_PROJECT, ""}:
-        return bool(top)
-    from importlib.metadata import packages_distributions  # noqa: PLC0415 - only errors need it
-
-    required = _required()
-    holding = packages_distributions().get(top, ())
-    is_named = any(_words(top) <= name for name in required)
-    return is_named or not required.isdisjoint(map(_words, holding))
-
-
-def _required() -> set[frozenset[str]]:
-    """Return the names of all requirements, and of theirs, as words."""
-    from importlib import metadata  # noqa: PLC0415 - as above
-
-    found: set[frozenset[str]] = set()
-    waiting = [_PROJECT]
-    while waiting:
-        try:
-            lines = metadata.requires(waiting.pop()) or ()
-        except metadata.PackageNotFoundError:
-            continue
-        packages = [_REQUIREMENT.match(line) for line in lines if _OPTIONAL not in line]
-        new = [match[0] for match in packages if match and _words(match[0]) not in found]
-        found.update(map(_words, new))
-        waiting += new
-    return found
-
-
-def _words(name: str) -> frozenset[str]:
-    return frozenset(_WORD.findall(name.lower()))

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 # What is stored; a quarter of an hour is worked up from raw readings, a year from its months.
 Resolution = Literal["hour", "day", "month"]
 Period = Literal["quarter", "hour", "day", "month", "year"]
-RESOLUTIONS: tuple[Resolution, ...] = get_args(Resolution)
 PERIODS: tuple[Period, ...] = get_args(Period)
 
 _QUARTER = timedelta(minutes=15)

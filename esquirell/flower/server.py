@@ -23,7 +23,8 @@ from esquirell.daemon.resources import settle
 from esquirell.domain.errors import ConfigError
 from esquirell.flower.access import AccessControl, Credentials, NeverFramed
 from esquirell.flower.calls import HANDLERS, Revoke
-from esquirell.flower.history import History, Mask, secrets_of
+from esquirell.flower.history import History
+from esquirell.flower.masking import Mask, secrets_of
 from esquirell.settings import Settings
 
 log = logging.getLogger(__name__)

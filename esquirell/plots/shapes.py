@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from esquirell.plots.axes import Axis, Periods, decimals_of
+from esquirell.plots.box import BOLD_LETTER, LETTER, Box, colour_of, px, rect, text
 from esquirell.plots.figure import Figure, Point, Series
-from esquirell.plots.legend import BOLD_LETTER, LETTER, Box, colour_of, px, rect, text
 from esquirell.plots.levels import Label
 from esquirell.plots.words import RANGE, Words
 

@@ -12,8 +12,9 @@ from math import ceil
 from esquirell.domain.record import record
 from esquirell.plots import shapes
 from esquirell.plots.axes import marks
+from esquirell.plots.box import Box, colour_of, cut, px, text
 from esquirell.plots.figure import Figure
-from esquirell.plots.legend import Box, Legend, colour_of, cut, px, text
+from esquirell.plots.legend import Legend
 from esquirell.plots.words import ENGLISH, Words
 
 WIDE, NARROW = 960, 420

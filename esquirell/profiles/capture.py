@@ -13,7 +13,6 @@ from esquirell.domain.errors import ConfigError
 from esquirell.domain.inference import specified
 from esquirell.domain.meter import Meter
 from esquirell.domain.plausibility import complaints
-from esquirell.domain.profile import Profile
 from esquirell.domain.record import record
 from esquirell.profiles.choice import choose
 from esquirell.profiles.chosen import Choice, Identity
@@ -42,11 +41,6 @@ def try_capture(capture: Mapping[str, Any], directory: Path | None = None) -> Tr
         identity_of(capture), answer, list(own(directory).values()), list(shipped().values())
     )
     return _trial(chosen, decode(answer, chosen.profile))
-
-
-def try_with(capture: Mapping[str, Any], profile: Profile) -> Trial:
-    """Decode a captured answer with a given profile. Raises ConfigError."""
-    return _trial(Choice(profile), decode(answer_of(capture), profile))
 
 
 def identity_of(entry: Mapping[str, Any]) -> Identity:

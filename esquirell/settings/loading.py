@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.settings import added_meters, environment, files, home_assistant_app, secret_files
-from esquirell.settings.checks import check, first_sentence
+from esquirell.settings.checks import check
 from esquirell.settings.environment import Assignment
 from esquirell.settings.files import ConfigFile
 from esquirell.settings.layers import SECTIONS, Origins, Table, prepare
 from esquirell.settings.model import DEFAULT_SCHEDULE, Settings
+from esquirell.settings.sentences import first_sentence
 from esquirell.settings.values import machine_zone, wrong_zone
 
 

@@ -14,8 +14,9 @@ from tornado.web import Finish, HTTPError, RequestHandler
 
 from esquirell.domain.errors import EsquirellError
 from esquirell.web.formats import Formats, by_energy_first
+from esquirell.web.gate import Visit
 from esquirell.web.json_text import encode
-from esquirell.web.sessions import COOKIE, DAYS, Visit
+from esquirell.web.sessions import COOKIE, DAYS
 from esquirell.web.site import Lane, Site
 from esquirell.web.texts import Texts, best_language, texts_of
 

@@ -8,8 +8,8 @@ from html import escape
 
 from esquirell.plots import svg
 from esquirell.plots.axes import Frame
+from esquirell.plots.box import colour_of
 from esquirell.plots.figure import Figure
-from esquirell.plots.legend import colour_of
 from esquirell.plots.shapes import readout
 from esquirell.plots.words import Words
 from esquirell.web.texts import Texts

@@ -1,13 +1,11 @@
-"""What pages have for a moment: drawn ones from a short cache, and pending statistics."""
+"""A short cache of drawn pages."""
 
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
-
-from esquirell.runtime.root import Runtime
 
 # Too short to notice; statistics are updated at most every 20 s anyway.
 KEEP_S = 10.0
@@ -15,9 +13,6 @@ KEEP_S = 10.0
 MOST = 4
 
 Value = TypeVar("Value")
-
-# After this the page's script waits instead, and shows the progress.
-PATIENCE_S = 1.0
 
 
 class Recent(Generic[Value]):
@@ -64,38 +59,3 @@ class Recent(Generic[Value]):
                 self._kept.popitem(last=False)
         mine.set_result(made)
         return made
-
-
-class StatisticsBacklog:
-    """Computes statistics in `work`, outside the pages' threads."""
-
-    def __init__(self, runtime: Runtime, work: Executor) -> None:
-        self._runtime = runtime
-        self._work = work
-        self._lock = threading.Lock()
-        self._running: dict[frozenset[str], Future[None]] = {}
-
-    def work_up(self, meters: Sequence[str]) -> tuple[int, int]:
-        """Bring the statistics of some meters up to date; wait for a moment at most.
-
-        Returns how many days are done, and of how many; equal numbers mean all.
-        Raises UnavailableError.
-        """
-        storage = self._runtime.storage
-        if storage.fresh_statistics.are_fresh(meters):
-            return 0, 0
-        try:
-            self._begun(meters).result(PATIENCE_S)
-        except TimeoutError:
-            return storage.statistics.progress(meters)
-        return 0, 0
-
-    def _begun(self, meters: Sequence[str]) -> "Future[None]":
-        """Return the computation for these meters, which another page may have started."""
-        key = frozenset(meters)
-        ensure = self._runtime.storage.fresh_statistics.ensure
-        with self._lock:
-            self._running = {one: work for one, work in self._running.items() if not work.done()}
-            if key not in self._running:
-                self._running[key] = self._work.submit(ensure, list(meters))
-            return self._running[key]

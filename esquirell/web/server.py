@@ -19,9 +19,9 @@ from esquirell.runtime.mqtt import published
 from esquirell.runtime.page_address import page_url
 from esquirell.runtime.root import Runtime
 from esquirell.settings.home_assistant_app import TOKEN
+from esquirell.web.gate import Gate, IngressGate
 from esquirell.web.live import Live
 from esquirell.web.routes import routes
-from esquirell.web.sessions import Gate, IngressGate
 from esquirell.web.site import LARGEST_BODY, Shared, Site
 
 log = logging.getLogger(__name__)

@@ -17,11 +17,13 @@ from esquirell.daemon.resources import give_back
 from esquirell.daemon.visitors import WrongAttempts
 from esquirell.domain.record import record
 from esquirell.runtime.root import Runtime
+from esquirell.web.backlog import StatisticsBacklog
 from esquirell.web.candidates import KEEP_CODE_S, Candidates, KeptForBrowsers
+from esquirell.web.gate import AnyGate
 from esquirell.web.live import Live
 from esquirell.web.overview import Overview
-from esquirell.web.recent import Recent, StatisticsBacklog
-from esquirell.web.sessions import AnyGate, Credentials, Sessions
+from esquirell.web.recent import Recent
+from esquirell.web.sessions import Credentials, Sessions
 from esquirell.web.tokens import Tokens
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from support.waiting import eventually
 import esquirell
 from esquirell.cli import errors
 from esquirell.cli.commands import COMMANDS, SYNONYMS
-from esquirell.cli.errors import is_required
 from esquirell.cli.output import working, wrapped
+from esquirell.cli.requirements import is_required
 from esquirell.cli.systemd.layout import COMPLETION, Layout
 
 ROOT = Path(__file__).parents[2]

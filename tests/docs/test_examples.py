@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from support.configuration import KEY
 from support.docs import PAGES, blocks, words
 
-from esquirell.cli.errors import app
+from esquirell.cli.app import app
 from esquirell.settings import load
 
 CALL = re.compile(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
-from esquirell.flower.history import Mask, secrets_of
+from esquirell.flower.masking import Mask, secrets_of
 
 KEY = "k3y$#='(0123;\"ab\\"
 MASK = Mask([KEY, "abc"])

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.bills import Contracts
 from support.energy import CLOCKS, KEY, ZONES, Event, House
+from support.statistics import RESOLUTIONS
 
-from esquirell.domain.periods import RESOLUTIONS, Calendar
+from esquirell.domain.periods import Calendar
 from esquirell.domain.tariff import Tariff
 from esquirell.services.costs import CostQuery, Costs
 from esquirell.storage.database import Database

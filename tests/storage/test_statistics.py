@@ -2,9 +2,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.statistics import HOUR, MIDNIGHT, MINUTE, Workshop, minutes
+from support.statistics import HOUR, MIDNIGHT, MINUTE, RESOLUTIONS, Workshop, minutes
 
-from esquirell.domain.periods import RESOLUTIONS
 from esquirell.domain.reading import Reading
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from support.statistics import EVER, HOUR, MIDNIGHT, MINUTE, Workshop, minutes
+from support.statistics import EVER, HOUR, MIDNIGHT, MINUTE, RESOLUTIONS, Workshop, minutes
 
-from esquirell.domain.periods import RESOLUTIONS, Calendar
+from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import Reading
 from esquirell.services.retention import Retention
 from esquirell.storage import tables

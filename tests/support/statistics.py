@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 from sqlalchemy import Table, delete
 
-from esquirell.domain.periods import RESOLUTIONS, Calendar, Resolution
+from esquirell.domain.periods import Calendar, Resolution
 from esquirell.domain.reading import Reading
 from esquirell.domain.statistic import Periods, Statistic
 from esquirell.services.retention import Retention
@@ -15,6 +16,7 @@ from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
 from esquirell.storage.statistics.store import Statistics as Store
 
+RESOLUTIONS: tuple[Resolution, ...] = get_args(Resolution)
 WARSAW = "Europe/Warsaw"
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

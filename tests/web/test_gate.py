@@ -8,7 +8,7 @@ from tornado.web import HTTPError
 
 from esquirell.daemon.visitors import ADDRESSES, WrongAttempts
 from esquirell.settings import WebSettings
-from esquirell.web.sessions import Gate, IngressGate
+from esquirell.web.gate import Gate, IngressGate
 
 
 class Arrived:

@@ -17,7 +17,7 @@ from esquirell.web.formats import NARROW_SPACE, Formats
 from esquirell.web.live import Live
 from esquirell.web.narrowed import Narrowed, areas_of
 from esquirell.web.overview import House, MeterSnapshot, sparkline, state_of, total_curve, zero_line
-from esquirell.web.stream import note_of, of_house, of_meter, shape_of
+from esquirell.web.places import note_of, of_house, of_meter, shape_of
 from esquirell.web.texts import DEFAULT, texts_of
 from esquirell.web.today import Base, Today
 

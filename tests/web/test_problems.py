@@ -10,8 +10,8 @@ from support.page_house import running_house
 from support.waiting import eventually
 
 from esquirell.web.overview import House
+from esquirell.web.places import shape_of
 from esquirell.web.problems import LOOKED_UP_EVERY_S, Problems
-from esquirell.web.stream import shape_of
 
 AWAY = "Redis does not answer"
 

@@ -27,7 +27,8 @@ from esquirell.web.pages.adding import (
     typed_fields,
 )
 from esquirell.web.pages.finding import sent_devices
-from esquirell.web.stream import Stream, day_of, of_meter
+from esquirell.web.places import day_of, of_meter
+from esquirell.web.stream import Stream
 
 # How many commands are searched for failures of the meter.
 LOOKED_THROUGH = 300

@@ -5,7 +5,8 @@ from typing import Any
 from esquirell.web.handler import Handler
 from esquirell.web.narrowed import Narrowed
 from esquirell.web.overview import House
-from esquirell.web.stream import Remembered, Stream, day_of, days_of, of_house
+from esquirell.web.places import Remembered, day_of, days_of, of_house
+from esquirell.web.stream import Stream
 
 MANY = 12
 
