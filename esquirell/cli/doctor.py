@@ -48,16 +48,16 @@ def _reported(findings: Iterable[Finding], *, quiet: bool) -> list[Finding]:
     for finding in findings:
         reported.append(finding)
         if not quiet and not of_meters.take(finding):
-            say(_line(finding))
+            _say(finding)
     for finding in of_meters.findings() if not quiet else ():
-        say(_line(finding))
+        _say(finding)
     return reported
 
 
-def _line(finding: Finding) -> str:
-    mark = click.style(finding.mark, fg=_COLORS[finding.mark])
+def _say(finding: Finding) -> None:
     remedy = f" → {finding.remedy}" if finding.remedy else ""
-    return f"{mark} {finding.check}: {finding.message}{remedy}"
+    sentence = f"{finding.mark} {finding.check}: {finding.message}{remedy}"
+    say(sentence, color=_COLORS[finding.mark])
 
 
 def _findings(call: Call) -> Iterator[Finding]:

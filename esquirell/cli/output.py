@@ -68,14 +68,15 @@ def print_lines(rows: Iterable[Row]) -> None:
         click.echo("\t".join(visible(" ".join(cell.split())) for cell in row))
 
 
-def say(sentence: str, *, err: bool = False) -> None:
+def say(sentence: str, *, err: bool = False, color: str = "") -> None:
     """Print a sentence; in a terminal it is wrapped between words, with a hanging indent.
 
-    Commands in it are shown as they can be typed.
+    Commands in it are shown as they can be typed. `color` is that of its first character.
     """
     stream = sys.stderr if err else sys.stdout
     sentence = visible(as_typed(sentence))
-    click.echo(wrapped(sentence) if stream.isatty() else sentence, err=err)
+    text = wrapped(sentence) if stream.isatty() else sentence
+    click.echo(click.style(text[:1], fg=color) + text[1:] if color else text, err=err)
 
 
 def warn(sentence: str) -> None:
