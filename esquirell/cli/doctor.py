@@ -132,8 +132,13 @@ def _ledgers(runtime: "Runtime") -> Mapping[str, Ledger]:
 def _disagreements(runtime: "Runtime") -> Mapping[str, str]:
     storage, names = runtime.storage, [meter.name for meter in runtime.meters()]
     now = storage.clock()
-    periods = Periods("hour", now - counted.LOOKED_BACK, now, counted.NAMES)
-    return _stored(runtime, lambda: counted.disagreements(storage.periods.query(names, periods)))
+    periods = Periods("hour", now - counted.LOOKED_BACK, now)
+
+    def compare() -> Mapping[str, str]:
+        hours = ((name, list(storage.periods.query([name], periods))) for name in names)
+        return {name: found for name, of in hours if (found := counted.disagreement(of))}
+
+    return _stored(runtime, compare)
 
 
 def _stored(runtime: "Runtime", look: Callable[[], Mapping[str, T]]) -> Mapping[str, T]:

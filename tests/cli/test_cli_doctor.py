@@ -133,8 +133,8 @@ def test_doubtful_values_are_worth_a_look(house: Home) -> None:
 
 def test_a_counter_that_stands_still_is_found_by_its_power(house: Home) -> None:
     began = datetime.now(UTC) - timedelta(hours=4)
-    moments = [began + timedelta(minutes=5 * number) for number in range(40)]
-    values = {"active_power": 1500.0, "energy_import": 12.3}
+    moments = [began + timedelta(minutes=5 * number) for number in range(48)]
+    values = {"active_power": 2000.0, "energy_import": 12.3}
     house.store([Reading("main", moment, values, ledger=Ledger(at=moment)) for moment in moments])
     assert esquirell("db", "rollup").code == 0
     mark, message, remedy = findings()["meter main: values"]
