@@ -17,6 +17,8 @@ KEEPS_ALL = "noeviction"
 ANY_KEY = "allkeys-"
 PREFIX = "esquirell:probe:"
 KEPT_MS = 5000
+# Only if the message before it was refused.
+WAIT_S = 0.01
 
 # What a lease and a queue do.
 TRY = """
@@ -76,15 +78,14 @@ def probe(client: Client) -> None:
     key = PREFIX + uuid.uuid4().hex
     with reaching_redis():
         # A refused command is named in the error; a refused script only says that it was refused.
+        # In one round trip, as a distant Redis takes its time; kombu reconnects forever without
+        # rights on the channel that all workers subscribe to.
+        database = client.get_connection_kwargs().get("db", 0)
         with client.pipeline(transaction=False) as steps:
             steps.set(key, "1", px=KEPT_MS)
             steps.eval(TRY, 1, key, "1", KEPT_MS)
-            steps.execute()
-        with client.pipeline() as steps:
             steps.lpush(f"{key}:queue", "1")
-            steps.brpop([f"{key}:queue"], timeout=1)
+            steps.brpop([f"{key}:queue"], timeout=WAIT_S)
             steps.delete(key)
+            steps.publish(f"{KEY_PREFIX}/{database}.probe", "")
             steps.execute()
-        # Without rights on the channel that all workers subscribe to, kombu reconnects forever.
-        database = client.get_connection_kwargs().get("db", 0)
-        client.publish(f"{KEY_PREFIX}/{database}.probe", "")

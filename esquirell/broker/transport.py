@@ -136,6 +136,17 @@ class QoS(RedisQoS):
             self._brief.discard(delivery_tag)
             super().append(self.get(delivery_tag), delivery_tag)
 
+    def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
+        """Return messages that a dead worker took: mostly there are none, which one query shows.
+
+        kombu takes a lock first, and the loop waits for each answer.
+        """
+        until = time.time() - self.visibility_timeout
+        with self.channel.conn_or_acquire() as client:
+            due = client.zrange(self.unacked_index_key, 0, until, byscore=True, offset=0, num=1)
+        if due:
+            super().restore_visible(start, num, interval)
+
     def restore_unacked_once(self, stderr: object = None) -> None:
         """Return taken messages if there is a connection; otherwise they come back after a timeout.
 

@@ -28,8 +28,9 @@ Kind = Literal["threads", "prefork", "solo"]
 
 GOODBYE_S = 2.0
 MOST_WORKERS = 100
-# Flower considers a worker gone after two missing heartbeats.
-HEARTBEAT_S = 5
+# Flower considers a worker gone after two missing heartbeats. The consumer sends each itself, and
+# takes no task meanwhile: with a distant Redis that is seconds.
+HEARTBEAT_S = 15
 
 
 @record
