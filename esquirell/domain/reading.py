@@ -9,6 +9,7 @@ from esquirell.domain.counters import Counter
 from esquirell.domain.doubts import Doubt
 from esquirell.domain.errors import EsquirellError
 from esquirell.domain.integration import Increments, Integral
+from esquirell.domain.quantity import is_counter, is_quantity_key
 from esquirell.domain.record import record
 from esquirell.domain.undated import Undated
 
@@ -151,6 +152,23 @@ def payload(reading: Reading, keys: tuple[str, ...]) -> dict[str, object]:
     return shape | {"diagnostics": diagnostics}
 
 
+def measured_at(state: Mapping[str, Any]) -> datetime | None:
+    """Return the moment of a published state, which anybody may have sent; None if it has none."""
+    try:
+        moment = datetime.fromisoformat(state["measured_at"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else None
+
+
+def outlasting(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is left of a published state in the end: counters and diagnostics."""
+    return {
+        key: None if is_quantity_key(key) and not is_counter(key) else value
+        for key, value in state.items()
+    }
+
+
 @record
 class Outcome:
     """A reading, or the error in its place.
@@ -175,6 +193,13 @@ class Outcome:
 
 FAILURES_TO_OFFLINE = 2
 MISSED_INTERVALS_TO_OFFLINE = 3
+USUAL_INTERVAL_S = 60.0
+LEAST_HOLD_S = 60.0
+
+
+def hold_s(interval_s: float | None) -> int:
+    """Return for how long (s) a value holds without another reading: three intervals, a minute."""
+    return int(max(LEAST_HOLD_S, MISSED_INTERVALS_TO_OFFLINE * (interval_s or USUAL_INTERVAL_S)))
 
 
 @record

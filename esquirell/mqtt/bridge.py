@@ -10,7 +10,7 @@ from typing import Any
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.payload import read_foreign
-from esquirell.domain.reading import MeterStatus
+from esquirell.domain.reading import MeterStatus, hold_s
 from esquirell.domain.record import record
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.discovery import (
@@ -39,6 +39,8 @@ BIRTH_DELAY_S = 3.0
 REST_S = 5.0
 # Home Assistant removes entities in the background: one with the same id has to wait.
 REMOVAL_S = 2.0
+# A meter that was switched off and has not answered since.
+OFF = "off"
 
 
 @record
@@ -237,6 +239,7 @@ class Bridge:
             self._adopt(name)
             self._retained.adopt(self._topics.discovery(self._topics.meter_id(name)), "meter", name)
             self._publisher.availability(name, status, "offline")
+            self._withdraw(name, None)
 
     def _adopt(self, name: str) -> None:
         self._retained.adopt(self._topics.meter_state(name), "meter", name)
@@ -267,17 +270,33 @@ class Bridge:
     def _watch(self, name: str, info: MeterInfo) -> None:
         """Publish a meter's availability, even if nothing polls it any more."""
         status = info.status
-        clock = self._facts.clock()
-        overdue = info.interval is not None and status.overdue(clock, info.interval)
-        state = "offline" if overdue or not info.meter.enabled else status.state
-        held = self._retained.held(self._topics.meter_availability(name))
+        held = read_foreign(self._retained.held(self._topics.meter_availability(name)))
+        state = self._state(name, info, held)
         if not _says(held, status, state):
             self._publisher.availability(name, status, state, reported=True)
-        # That a meter was switched off is no event: somebody did it.
-        if self._states.get(name, state) != state and info.meter.enabled:
-            event = {"meter": name, "reason": status.reason}
-            self._publisher.event(f"meter_{state}", event)
+        if state == "offline":
+            self._withdraw(name, info.interval)
+        before = self._states.get(name, state)
+        # That a meter was switched off is no event, nor what follows: somebody did it.
+        if not info.meter.enabled or (before == OFF and state == "offline"):
+            state = OFF
+        elif before not in (state, OFF):
+            self._publisher.event(f"meter_{state}", {"meter": name, "reason": status.reason})
         self._states[name] = state
+
+    def _state(self, name: str, info: MeterInfo, held: Mapping[str, object]) -> str:
+        """Return the state of a meter; `held` is the availability that others have published."""
+        status = info.status
+        overdue = info.interval is not None and status.overdue(self._facts.clock(), info.interval)
+        waits = held.get("state") == "offline" and held.get("last_success") == status.time
+        if overdue or not info.meter.enabled or (waits and status.time):
+            return "offline"
+        return self._publisher.state_of(name, status)
+
+    def _withdraw(self, name: str, interval: float | None) -> None:
+        """Publish of an offline meter what holds no longer."""
+        state = self._retained.state(self._topics.meter_state(name))
+        self._publisher.withdraw(name, state, hold_s(interval))
 
     def _introduce_again(self) -> None:
         """Publish everything again for a Home Assistant that has just started.
@@ -319,8 +338,7 @@ def _keys(device: Mapping[str, object]) -> Sequence[str]:
     return list(components) if isinstance(components, Mapping) else []
 
 
-def _says(availability: bytes, status: MeterStatus, state: str) -> bool:
+def _says(shape: Mapping[str, object], status: MeterStatus, state: str) -> bool:
     """Whether a worker has published this availability already."""
-    shape = read_foreign(availability)
     found = tuple(shape.get(name) for name in ("state", "reason", "failures"))
     return found == (state, status.reason, status.failures)

@@ -140,9 +140,12 @@ def _problem(topics: Topics, meter: str) -> Entity:
 
 
 def fault(topics: Topics, meter: str) -> Entity:
-    """Return the sensor that is on while the device itself reports a fault, such as an overload."""
-    reported = "value_json.diagnostics.get('fault')"
-    state = f"'None' if {reported} is none else 'ON' if {reported} | int(0) else 'OFF'"
+    """Return the sensor that is on while the device itself reports a fault, such as an overload.
+
+    What is no number is unknown: there are texts and lists for faults, and for none.
+    """
+    reported = "value_json.diagnostics.get('fault') | int(none)"
+    state = f"'None' if ({reported}) is none else 'ON' if {reported} else 'OFF'"
     return {
         **named("binary_sensor", topics.meter_id(meter, "fault"), "Fault"),
         "device_class": "problem",

@@ -7,10 +7,17 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
-from esquirell.domain.quantity import is_counter
-from esquirell.domain.reading import MeterStatus, Reading, iso, payload
+from esquirell.domain.payload import parse_json
+from esquirell.domain.reading import (
+    MeterStatus,
+    Reading,
+    iso,
+    measured_at,
+    outlasting,
+    payload,
+)
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.topics import Topics
 
@@ -25,8 +32,6 @@ DOUBTS_EVERY = timedelta(minutes=10)
 SUCCESSES_S = 9.0
 # One that was reported says nothing that its reading, published with it, does not say as well.
 REPORTED_S = 60.0
-# So long the values of a meter hold at least after it has answered last.
-HELD = timedelta(minutes=1)
 
 
 class MqttPublisher:
@@ -51,9 +56,8 @@ class MqttPublisher:
         self._lock = threading.Lock()
         # The newest reading of an unfinished period, and its keys.
         self._held: dict[str, tuple[float, Reading, tuple[str, ...]]] = {}
-        # What was published last, and which of it holds no longer.
-        self._shown: dict[str, tuple[Reading, tuple[str, ...]]] = {}
-        self._withdrawn: set[str] = set()
+        # The last answers of the meters that were published as offline since.
+        self._offline: dict[str, datetime | None] = {}
         self._costs: set[str] = set()
         self._doubted_at: dict[str, datetime | None] = {}
         self._statuses: dict[str, tuple[object, ...]] = {}
@@ -61,8 +65,6 @@ class MqttPublisher:
         self._watchers: list[Callable[[Reading, tuple[str, ...]], None]] = []
         self._listeners: list[Callable[[Mapping[str, Any]], None]] = []
         self.on_held: Callable[[], None] = lambda: None
-        # What is known of a meter's counters: another process may have read it last.
-        self.counters: Callable[[str], Mapping[str, float]] = lambda _: {}
 
     def on_reading(self, watcher: Callable[[Reading, tuple[str, ...]], None]) -> None:
         """Call `watcher` with each reading and its keys, also unpublished ones."""
@@ -120,27 +122,34 @@ class MqttPublisher:
         self._publish(reading, keys)
 
     def _publish(self, reading: Reading, keys: tuple[str, ...]) -> None:
-        self._shown[reading.meter] = reading, keys
-        self._withdrawn.discard(reading.meter)
         self._retain(self._state_topic(reading.meter), payload(reading, keys))
 
     def status(self, meter: str, status: MeterStatus, *, reported: bool = False) -> None:
         """Publish the availability of a meter, which may follow from what it reported."""
-        self.availability(meter, status, status.state, reported=reported)
-        if status.state == "offline" and status.last_success and not status.undated:
-            self._withdraw(meter, status.last_success, status.keys)
+        self.availability(meter, status, self.state_of(meter, status), reported=reported)
 
-    def _withdraw(self, meter: str, answered_at: datetime, keys: tuple[str, ...]) -> None:
-        """Publish once that the values of an offline meter are unknown by now; counters stay."""
+    def state_of(self, meter: str, status: MeterStatus) -> Literal["online", "offline"]:
+        """Return the state of a meter: one that was published as offline has to answer first."""
+        waits = self._offline.get(meter) == status.last_success
+        return "offline" if waits else status.state
+
+    def withdraw(self, meter: str, elsewhere: bytes, hold_s: float) -> None:
+        """Publish that of an offline meter nothing but its counters is known, once that is so.
+
+        `elsewhere` is the state that others have published; what is held back or was published
+        here is newer.
+        """
+        topic = self._state_topic(meter)
         with self._lock:
-            if meter in self._withdrawn or abs(self._clock() - answered_at) < HELD:
+            held = self._held.get(meter)
+            published = self._connection.retained(topic) or elsewhere
+            state = payload(*held[1:]) if held else _state_in(published)
+            moment = measured_at(state)
+            if moment is None or abs(self._clock() - moment).total_seconds() <= hold_s:
                 return
             self._held.pop(meter, None)
-            last, keys = self._shown.get(meter, (Reading(meter, answered_at, {}), keys))
-            shown = {key: value for key, value in last.values.items() if is_counter(key)}
-            counters = self.counters(meter) or shown
-            self._publish(Reading(meter, last.measured_at, counters, undated=last.undated), keys)
-            self._withdrawn.add(meter)
+            if (left := outlasting(state)) != state:
+                self._retain(topic, left)
 
     def availability(
         self, meter: str, status: MeterStatus, state: str, *, reported: bool = False
@@ -150,6 +159,10 @@ class MqttPublisher:
         Sent when something changed; a mere new success at the pace of the readings, every few
         seconds at most, or every minute if it was reported.
         """
+        if state == "offline":
+            self._offline[meter] = status.last_success
+        else:
+            self._offline.pop(meter, None)
         period = self._period(meter, status.last_success) if status.last_success else None
         before = self._statuses.get(meter)
         now = state, status.reason, status.failures, period
@@ -170,9 +183,7 @@ class MqttPublisher:
         """Forget what was published about a removed meter."""
         with self._lock:
             self._held.pop(meter, None)
-            self._shown.pop(meter, None)
-            self._withdrawn.discard(meter)
-        for known in (self._statuses, self._published_at, self._doubted_at):
+        for known in (self._statuses, self._published_at, self._doubted_at, self._offline):
             known.pop(meter, None)
         self._costs.discard(meter)
 
@@ -225,3 +236,12 @@ class MqttPublisher:
             self._connection.retain(topic, shape)
         except (TypeError, ValueError):
             log.exception("%s could not be published", topic)
+
+
+def _state_in(published: bytes) -> dict[str, Any]:
+    """Return the state in what anybody may have published; an empty one if it is none."""
+    try:
+        state = parse_json(published.decode())
+    except ValueError:
+        return {}
+    return state if isinstance(state, dict) else {}

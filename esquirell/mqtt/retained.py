@@ -4,6 +4,8 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+from esquirell.domain.payload import read_foreign
+from esquirell.domain.reading import measured_at
 from esquirell.domain.record import record
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.discovery import base_topic_of
@@ -27,7 +29,7 @@ class RetainedTopics:
     """Publishes for the bridge, restores what others clear, clears what is obsolete.
 
     Only topics of ours, or devices that esquirell announced for our base topic, are cleared. All
-    methods but the handler are for the bridge's thread.
+    methods but the handlers are for the bridge's thread.
     """
 
     def __init__(self, connection: Connection, topics: Topics, memory: Memory) -> None:
@@ -36,6 +38,8 @@ class RetainedTopics:
         self._memory = memory
         self._came: deque[tuple[str, bytes]] = deque()
         self._held: dict[str, bytes] = {}
+        # The states of our meters that others have published last.
+        self._states: dict[str, bytes] = {}
         # What was published here, and for which meter or schedule.
         self._published: dict[str, tuple[str, str]] = {}
         self.on_work: Callable[[], None] = lambda: None
@@ -51,6 +55,7 @@ class RetainedTopics:
         for topic_filter in filters:
             # QoS 0: the broker must not fill its queue for us with these while we are disconnected.
             self._connection.subscribe(topic_filter, self._take, qos=0, own=False)
+        self._connection.subscribe(topics.meter_state("+"), self._take_state, qos=0, own=False)
 
     def found(self, held: Mapping[str, bytes]) -> None:
         """Take over what the broker holds, as found on a new connection."""
@@ -64,6 +69,10 @@ class RetainedTopics:
         """Return what others, or an earlier run, have left on a topic; empty if nothing."""
         self._look()
         return self._held.get(topic, b"")
+
+    def state(self, topic: str) -> bytes:
+        """Return the state of a meter that others have published last; empty if none."""
+        return self._states.get(topic) or self._held.get(topic, b"")
 
     def publish(self, topic: str, payload: Mapping[str, object], kind: str, name: str) -> None:
         """Publish on behalf of a meter or a schedule (`kind`) with this name."""
@@ -95,7 +104,7 @@ class RetainedTopics:
                 yield topic
 
     def _is_there(self, topic: str) -> bool:
-        """Whether something is retained on a topic, or may be: readings are not tracked."""
+        """Whether something is retained on a topic, or may be: states come at QoS 0."""
         held = topic in self._held or bool(self._connection.retained(topic))
         return held or self._topics.kind_of(topic) == "state"
 
@@ -128,6 +137,7 @@ class RetainedTopics:
         self._published.pop(topic, None)
         if payload and not self._topics.is_ours(topic):
             self._memory.note_removed(topic, payload)
+        self._states.pop(topic, None)
         log.debug("cleared %s", topic)
         self._connection.retain(topic, None)
 
@@ -136,6 +146,20 @@ class RetainedTopics:
         # Over MQTT 3.1.1 what was published here comes back.
         if message.payload != self._connection.retained(message.topic):
             self.on_work()
+
+    def _take_state(self, message: Message) -> None:
+        """Leave the topic to a newer state; of the same moment ours stays, of which less holds."""
+        topic, kept = message.topic, self._connection.retained(message.topic)
+        if message.payload == kept or topic not in self._published:
+            return
+        self._states[topic] = message.payload
+        if not kept:
+            return
+        theirs, ours = (measured_at(read_foreign(state)) for state in (message.payload, kept))
+        if theirs and ours and theirs > ours:
+            self._connection.release(topic)
+        elif theirs and theirs == ours:
+            self._connection.repeat(topic)
 
     def _look(self) -> None:
         """Handle a retained message; our topics changed by others are published again."""

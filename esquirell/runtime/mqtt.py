@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +11,7 @@ from esquirell.domain.errors import UnavailableError
 from esquirell.domain.numbers import finite
 from esquirell.domain.payload import read_foreign
 from esquirell.domain.quantity import is_quantity_key
-from esquirell.domain.reading import Reading
+from esquirell.domain.reading import Reading, measured_at
 from esquirell.mqtt.bridge import will_of
 from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.client import Connection
@@ -167,14 +166,14 @@ def published(
 def _read_state(meter: str, payload: bytes) -> Reading | None:
     """Return the reading in the published state of a meter; None if there is none."""
     state = read_foreign(payload)
+    moment = measured_at(state)
+    if moment is None:
+        return None
     try:
-        moment = datetime.fromisoformat(state["measured_at"])
         diagnostics = dict(state.get("diagnostics") or {})
         hints = tuple(map(str, diagnostics.pop("hints", ())))
         warnings = (*map(str, diagnostics.pop("warnings", ())), *hints)
-    except (ValueError, KeyError, TypeError):
-        return None
-    if moment.tzinfo is None:
+    except (ValueError, TypeError):
         return None
     numbers = {key: finite(value) for key, value in state.items() if is_quantity_key(key)}
     values = {key: number for key, number in numbers.items() if number is not None}

@@ -104,7 +104,6 @@ class Polling:
         saver = Saver(store, storage.spool, dating)
         delivery = Delivery(devices.profiles, saver, self.mqtt.publisher)
         poller = Poller(devices.transport, devices.profiles, delivery, clock, devices.interval_s)
-        self.mqtt.publisher.counters = poller.ledgers.counters
         self.metrics.measure(poller.reads, store)
         return poller
 

@@ -18,6 +18,7 @@ from esquirell.broker.queue import Queues
 from esquirell.broker.tasks import TaskSender
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
+from esquirell.domain.reading import USUAL_INTERVAL_S
 from esquirell.domain.tariff import tariff_of
 from esquirell.domain.tasks import registry
 from esquirell.profiles.choices import Change
@@ -37,7 +38,6 @@ from esquirell.services.handlers import Handlers
 from esquirell.services.health import Configured, Health, LocalFacts
 from esquirell.services.inventory import ConfiguredMeters, Inventory
 from esquirell.services.jobs import Jobs
-from esquirell.services.poll import USUAL_INTERVAL_S
 from esquirell.services.schedules import Schedules
 from esquirell.settings import Settings, load
 from esquirell.settings.meter_files import MeterFiles

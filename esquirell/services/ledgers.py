@@ -127,13 +127,6 @@ class Ledgers:
         with self._lock:
             return {name for name in meters if name not in self._known}
 
-    def counters(self, meter: str) -> dict[str, float]:
-        """Return what the counters of a meter showed last, as far as known and not in doubt."""
-        with self._lock:
-            ledger = self._known.get(meter)
-        found = ledger.counters if ledger else {}
-        return {key: counter.total for key, counter in found.items() if not counter.level}
-
     def judge(
         self, reading: Reading, meter: Meter, keys: Collection[str], adds: Collection[str] = ()
     ) -> Reading:

@@ -13,7 +13,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import is_counter
 from esquirell.domain.raw_datapoints import Question, RawDatapoints
-from esquirell.domain.reading import Outcome, Reading
+from esquirell.domain.reading import USUAL_INTERVAL_S, Outcome, Reading, hold_s
 from esquirell.domain.record import record
 from esquirell.services.delivery import Delivery
 from esquirell.services.ledgers import Ledgers
@@ -29,11 +29,7 @@ GRACE_S = 3.0
 # How long (s) polls under way may take to end before their lines are closed: longer than the
 # database is waited for, after which they keep their readings on the disk.
 STORE_S = 3.0
-USUAL_INTERVAL_S = 60.0
 _MOST_NAMED = 10
-# Without another reading a value holds for three intervals, and for at least a minute.
-INTERVALS_HELD = 3
-LEAST_HOLD_S = 60.0
 _INTERVAL_KNOWN = timedelta(minutes=1)
 
 
@@ -233,7 +229,7 @@ class Poller:
         until, holds_s = self._holds.get(meter, (moment, 0))
         # Schedules rarely change, and going through them costs as much as decoding.
         if not moment < until <= moment + _INTERVAL_KNOWN:
-            holds_s = int(max(LEAST_HOLD_S, INTERVALS_HELD * self._interval_s(meter)))
+            holds_s = hold_s(self._interval_s(meter))
             self._holds[meter] = moment + _INTERVAL_KNOWN, holds_s
         return holds_s
 

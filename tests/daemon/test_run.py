@@ -3,10 +3,8 @@
 import json
 import re
 import signal
-import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -63,6 +61,9 @@ def test_at_a_slower_pace_the_newest_reading_goes_out_and_the_last_one_at_the_en
     assert len(published) < len(stored)
 
 
+LONG_AGO = "2026-11-22T12:00:00.000Z"
+
+
 def moment(seen: Seen) -> int:
     """Return when a published reading was taken, in milliseconds of unix time."""
     return round(datetime.fromisoformat(seen.json["measured_at"]).timestamp() * 1000)
@@ -79,12 +80,14 @@ def test_counters_of_a_meter_that_is_gone_stay_over_a_restart(
     service.await_readings(1)
     assert service.stop() == 0
     device.stop()
-    with closing(sqlite3.connect(service.database)) as connection, connection:
-        connection.execute("UPDATE reading SET measured_at = measured_at - 3600000")
+    with Observer(broker.port) as observer:
+        long_ago = json.loads(retained(broker.port)[STATE]) | {"measured_at": LONG_AGO}
+        observer.publish(STATE, json.dumps(long_ago).encode(), retain=True)
     service.start()
     eventually(lambda: json.loads(retained(broker.port)[STATE])["voltage_a"] is None)
     shape = json.loads(retained(broker.port)[STATE])
     assert shape["energy_import"] == DPS["131"] / 100
+    assert (shape["measured_at"], shape["diagnostics"]) == (LONG_AGO, long_ago["diagnostics"])
     assert service.stop() == 0
 
 

@@ -221,9 +221,14 @@ def test_a_meter_that_was_switched_off_is_offline_without_an_event(
         assert availability(bridge, on) == "online"
         off = replace(on, meter=on.meter.model_copy(update={"enabled": False}))
         assert availability(bridge, off) == "offline"
+        house.meters = [on]
+        refresh(house, bridge)
         settled(observer, connection)
+        assert json.loads(retained(broker.port)[AVAILABILITY])["state"] == "offline"
+        answered = MeterStatus(last_success=NOON + timedelta(seconds=1))
+        assert availability(bridge, replace(on, status=answered)) == "online"
+        settled(observer, connection, "esquirell/end/2")
         assert not observer.of("esquirell/bridge/event")
-        assert availability(bridge, on) == "online"
 
 
 def test_a_new_meter_is_offline_until_it_answers(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
+from jinja2 import Template
 from support.mqtt_parts import info_of, meter, schedule
 
 from esquirell import profiles
@@ -125,15 +126,28 @@ def test_the_phases_of_a_meter_without_totals_are_shown() -> None:
     assert "enabled_by_default" not in components["energy_import_a"]
 
 
+@pytest.mark.parametrize(
+    ("reported", "state"),
+    [
+        *[(None, "None"), (0, "OFF"), (4, "ON"), ("0", "OFF"), ("4", "ON")],
+        *[(False, "OFF"), (True, "ON")],
+        # There are texts and lists for faults, and for none.
+        *[("over_voltage", "None"), ("AAE=", "None"), ([1], "None"), ({}, "None")],
+    ],
+)
+def test_a_fault_is_unknown_where_the_device_reports_no_number(
+    reported: object, state: str
+) -> None:
+    template = announced(MeterInfo(meter(), profiles.find("breaker")))["components"]["fault"]
+    rendered = Template(template["value_template"])
+    assert rendered.render(value_json={"diagnostics": {"fault": reported}}) == state
+
+
 def test_a_fault_that_the_device_reports_is_a_problem() -> None:
     breaker = MeterInfo(meter(), profiles.find("breaker"))
     fault = announced(breaker)["components"]["fault"]
     assert (fault["platform"], fault["device_class"]) == ("binary_sensor", "problem")
     assert (fault["name"], fault["entity_category"]) == ("Fault", "diagnostic")
-    assert fault["value_template"] == (
-        "{{ 'None' if value_json.diagnostics.get('fault') is none "
-        "else 'ON' if value_json.diagnostics.get('fault') | int(0) else 'OFF' }}"
-    )
     assert announced(info_of())["components"]["fault"] == {"platform": "binary_sensor"}
 
 

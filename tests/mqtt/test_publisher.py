@@ -88,65 +88,85 @@ def test_the_newest_reading_is_published_at_the_end_of_its_period(broker: Mosqui
         assert came_by(240.5) == [180.2]
 
 
-def test_the_values_of_an_unreachable_meter_become_unknown(broker: Mosquitto) -> None:
+KEYS = ("active_power", "energy_import")
+
+
+def measured(second: float, power: float, energy: float) -> Reading:
+    values = {"active_power": power, "energy_import": energy}
+    return Reading("main", NOON + second * SECOND, values, {"fault": 4})
+
+
+def left(second: str, energy: float) -> dict[str, object]:
+    """Return what is left of a reading of this time after noon: counters and diagnostics."""
+    return {
+        "measured_at": f"2026-11-22T12:{second}.000Z",
+        "active_power": None,
+        "energy_import": energy,
+        "diagnostics": {"fault": 4},
+    }
+
+
+def test_the_values_of_an_offline_meter_become_unknown(broker: Mosquitto) -> None:
     clock = Clock()
-    answered, keys = MeterStatus(last_success=NOON), ("active_power", "energy_import")
-    silent = MeterStatus(failures=2, reason="unreachable", last_success=NOON, keys=keys)
     with publishing(broker, clock=clock) as (publisher, observer):
-        publisher.reading(
-            Reading("main", NOON, {"active_power": 900.0, "energy_import": 7.5}), keys
-        )
-        publisher.status("main", answered)
-        assert len(published(publisher, observer, STATE)) == 1
 
         def told(second: float) -> list[object]:
             observer.forget()
             clock.now = NOON + second * SECOND
-            publisher.status("main", silent)
+            publisher.withdraw("main", b"", 180)
             return published(publisher, observer, STATE)
 
-        unknown: dict[str, object] = {
-            "measured_at": "2026-11-22T12:00:00.000Z",
-            "active_power": None,
-            "energy_import": 7.5,
-            "diagnostics": {},
-        }
-        assert told(59) == []
-        assert told(61) == [unknown]
-        assert told(120) == []
-        publisher.reading(reading(180, active_power=800.0), keys)
-        publisher.status("main", answered)
-        assert told(300) == [
-            unknown | {"measured_at": "2026-11-22T12:03:00.000Z", "energy_import": None}
-        ]
+        assert told(0) == []
+        observer.forget()
+        publisher.reading(measured(0, 900, 7.5), KEYS)
+        assert len(published(publisher, observer, STATE)) == 1
+        assert told(180) == []
+        assert told(181) == [left("00:00", 7.5)]
+        assert told(600) == []
+        observer.forget()
+        publisher.reading(measured(900, 800, 7.6), KEYS)
+        assert told(1100) == [left("15:00", 7.6)]
 
 
-def test_what_an_earlier_process_published_of_an_unreachable_meter(broker: Mosquitto) -> None:
-    silent = MeterStatus(failures=2, last_success=NOON, keys=("active_power", "energy_import"))
-    with publishing(broker, clock=lambda: NOON + 120 * SECOND) as (publisher, observer):
-        publisher.counters = {"main": {"energy_import": 7.5}, "never": {}}.__getitem__
-        publisher.status("never", MeterStatus(failures=9))
-        publisher.status("main", silent)
-        (shape,) = published(publisher, observer, STATE)
-    assert shape == {
-        "measured_at": "2026-11-22T12:00:00.000Z",
-        "active_power": None,
-        "energy_import": 7.5,
-        "diagnostics": {},
-    }
+def test_of_an_offline_meter_the_reading_that_was_held_back_counts(broker: Mosquitto) -> None:
+    clock = Clock()
+    with publishing(broker, {"main": 600}, clock) as (publisher, observer):
+        for taken in (measured(-60, 1, 7.0), measured(10, 1, 7.1), measured(130, 1, 7.4)):
+            publisher.reading(taken, KEYS)
+        assert len(published(publisher, observer, STATE)) == 1
+        observer.forget()
+        clock.now = NOON + 311 * SECOND
+        publisher.withdraw("main", b"", 180)
+        assert not publisher.publish_due()
+        assert published(publisher, observer, STATE) == [left("02:10", 7.4)]
 
 
-def test_counters_that_another_process_read_since_do_not_fall_back(broker: Mosquitto) -> None:
-    silent = MeterStatus(failures=2, last_success=NOON, keys=("energy_import",))
-    with publishing(broker, clock=lambda: NOON + 120 * SECOND) as (publisher, observer):
-        publisher.counters = lambda _: {"energy_import": 8.0}
-        publisher.reading(reading(0, energy_import=7.5), ("energy_import",))
-        publisher.status("main", silent)
-        assert published(publisher, observer, STATE)[-1] == {
-            "measured_at": "2026-11-22T12:00:00.000Z",
-            "energy_import": 8.0,
-            "diagnostics": {},
-        }
+def test_what_an_earlier_process_published_of_an_offline_meter(broker: Mosquitto) -> None:
+    before = left("00:00", 7.5) | {"active_power": 900.0}
+    withdrawn = json.dumps(left("00:00", 7.5)).encode()
+    strange = (b"", b"[]", b"\xff", b'{"measured_at": "soon"}', b'{"measured_at": NaN}', withdrawn)
+    with publishing(broker, clock=lambda: NOON + 181 * SECOND) as (publisher, observer):
+        for state in strange:
+            publisher.withdraw("main", state, 180)
+        assert published(publisher, observer, STATE) == []
+        observer.forget()
+        publisher.withdraw("main", json.dumps(before).encode(), 180)
+        assert published(publisher, observer, STATE) == [left("00:00", 7.5)]
+
+
+def test_a_meter_that_was_published_as_offline_is_so_until_it_answers(broker: Mosquitto) -> None:
+    well = MeterStatus(last_success=NOON)
+    failing = MeterStatus(failures=1, reason="busy", last_success=NOON)
+    answered = MeterStatus(last_success=NOON + SECOND)
+    with publishing(broker) as (publisher, observer):
+        publisher.availability("main", well, "offline")
+        came = published(publisher, observer, AVAILABILITY)
+        for status in (failing, answered):
+            observer.forget()
+            publisher.status("main", status)
+            came += published(publisher, observer, AVAILABILITY)
+    offline = {"state": "offline"}
+    assert came == [well.payload() | offline, failing.payload() | offline, answered.payload()]
 
 
 def test_held_back_readings_go_out_at_the_end(broker: Mosquitto) -> None:

@@ -50,16 +50,6 @@ def test_a_process_continues_the_ledger_of_another(store: ReadingStore) -> None:
     assert second.reads(17, at=11) == pytest.approx(29)
 
 
-def test_the_counters_are_known_unless_they_are_in_doubt(store: ReadingStore) -> None:
-    first, second = Process(store), Process(store)
-    assert first.ledgers.counters("main") == {}
-    first.reads(1000, at=0)
-    second.ledgers.prepare(["main"])
-    assert second.ledgers.counters("main") == {"energy_import": 1000}
-    second.reads(0.5, at=1)
-    assert second.ledgers.counters("main") == {}
-
-
 def test_what_another_process_stored_meanwhile_is_the_base_of_the_next(store: ReadingStore) -> None:
     first, second = Process(store), Process(store)
     first.reads(1000, at=0)

@@ -3,8 +3,9 @@
 from support.fakes import Clock, Publisher, ReadingStore, Spool, Transport
 
 from esquirell import profiles
+from esquirell.domain.reading import USUAL_INTERVAL_S
 from esquirell.services.delivery import Delivery
-from esquirell.services.poll import USUAL_INTERVAL_S, Poller
+from esquirell.services.poll import Poller
 from esquirell.services.saving import Saver
 
 
