@@ -22,6 +22,7 @@ from esquirell.broker.outage import Outage
 from esquirell.broker.queue import sent_now
 from esquirell.broker.transport import Unsent, collected
 from esquirell.domain.errors import UnavailableError
+from esquirell.domain.schedule import FETCH, short_task_name
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,8 @@ class Scheduler(RedBeatScheduler):
         # What is due, or will be before the next check.
         self._entries: dict[str, entries.Entry] = {}
         self._waiting = 0
+        # The messages of each schedule's last poll: the next one makes them useless.
+        self._polls: dict[str, list[Unsent]] = {}
         # What was written last, by its digest, and the keys of its entries.
         self._listed: tuple[str | None, frozenset[str]] = (None, frozenset())
         self._sync = sync
@@ -138,8 +141,11 @@ class Scheduler(RedBeatScheduler):
                     entry.name,
                     self._waiting,
                 )
-            new = next(entry)
-            orders.append(Order(key, definition, meta or "", new.meta(), new.score, messages))
+            new, former = next(entry), self._polls.pop(key, []) if messages else []
+            if short_task_name(entry.task) == FETCH:
+                self._polls[key] = messages
+            state = key, definition, meta or "", new.meta(), new.score
+            orders.append(Order(*state, messages, former))
         return orders
 
     def _messages(self, entry: entries.Entry, definition: str) -> list[Unsent]:

@@ -46,7 +46,7 @@ for name, note in pairs(cjson.decode(ARGV[2])) do
   if type(done) == 'table' and done.err then refused = done.err end
 end
 for _, order in ipairs(cjson.decode(ARGV[3])) do
-  local key, definition, meta, new_meta, due, messages = unpack(order)
+  local key, definition, meta, new_meta, due, messages, former = unpack(order)
   if ask('hget', key, 'definition') == definition and (ask('hget', key, 'meta') or '') == meta then
     local before, failure = redis.call('zscore', KEYS[1], key), false
     local function try(...)
@@ -62,6 +62,7 @@ for _, order in ipairs(cjson.decode(ARGV[3])) do
       if before then redis.pcall('zadd', KEYS[1], before, key) end
       return failure
     end
+    for _, message in ipairs(former) do redis.pcall('lrem', message[1], 1, message[2]) end
   end
 end
 local entries = {}
@@ -81,7 +82,8 @@ return {ask('get', KEYS[2]), ask('get', KEYS[3]), ask('hgetall', KEYS[4]) or {},
 class Order(NamedTuple):
     """The messages of a run, and the new state of its entry, which was seen as it is here.
 
-    `due` is its next due time (unix time in s), and each message has the key of its queue.
+    `due` is its next due time (unix time in s), and each message has the key of its queue. They
+    take the place of the `former` ones, as far as these still wait.
     """
 
     key: str
@@ -90,6 +92,7 @@ class Order(NamedTuple):
     new_meta: str
     due: float
     messages: Sequence[tuple[str, str]]
+    former: Sequence[tuple[str, str]] = ()
 
 
 @record

@@ -16,7 +16,7 @@ from esquirell.domain.schedule import LastRun, Schedule
 
 def test_a_schedule_that_never_ran_runs_at_once_and_then_on_the_grid(bench: Bench) -> None:
     headers = bench.turn_until_sent(1)
-    assert {one["task"] for one in headers} == {"esquirell.tasks.fetch_and_save_energy_data"}
+    assert {one["task"] for one in headers} == {"esquirell.tasks.rollup"}
 
     def on_the_grid() -> bool:
         """Return whether three runs in a row are; on a busy machine one comes late."""
@@ -77,7 +77,7 @@ def test_a_crontab_missed_in_a_restart_is_made_up_for(
 def test_schedules_due_while_the_database_hangs_are_sent_afterwards(
     bench: Bench, record: Record
 ) -> None:
-    record.schedules = {"slow": Schedule(name="slow", every=2)}
+    record.schedules = {"slow": Schedule(name="slow", every=2, task="rollup")}
     bench.turn_until_sent(2)
     record.away, record.pause_s = True, 2.2
     bench.later_s += RECONCILE_S
@@ -130,6 +130,22 @@ def test_a_clock_set_back_while_running_stops_nothing(bench: Bench) -> None:
     assert len(bench.sent()) == 1
     bench.set_by_s -= 3600
     bench.turn_until_sent(3)
+
+
+def test_a_poll_that_still_waits_gives_way_to_the_next(
+    bench: Bench, record: Record, server: RedisProcess
+) -> None:
+    """A worker that takes fewer than are sent would find them expired, one after another."""
+    record.schedules = {
+        "poll": Schedule(name="poll", every=1),
+        "sum": Schedule(name="sum", every=1, task="rollup"),
+    }
+    bench.sync()
+    server.client.lpush(queue_key(POLLS), json.dumps({"headers": {"esquirell_schedule": "other"}}))
+    *sent, other = bench.turn_until_sent(6)
+    assert other["esquirell_schedule"] == "other"
+    (poll,) = (one for one in sent if one["esquirell_schedule"] == "poll")
+    assert poll["esquirell_sent_at"] > sent[-1]["esquirell_sent_at"]
 
 
 def test_nothing_piles_up_without_a_worker(
