@@ -176,7 +176,8 @@ def recognise(every: Sequence[Candidate], answer: Mapping[str, Any]) -> Recognis
     agreed = _profile({dp: vote.point for dp, vote in votes.items() if vote.share >= _SHARE})
     shape = best.candidate.shape
     shape = shape if shape < 0 else max(one.candidate.shape for one in heard)
-    if not _is_proved(agreed, replace(best.candidate, shape=shape), answer):
+    is_strange = best.candidate.cost > 0 and any(not one.candidate.cost for one in refused)
+    if not _is_proved(agreed, replace(best.candidate, shape=shape), answer, is_strange=is_strange):
         return Recognised(_profile({}), best, frozenset(votes), frozenset(votes), heard, refused)
     undecided = frozenset(dp for dp, vote in votes.items() if vote.open)
     # A zero is the same in every layout; the phases b and c may come in a later answer.
@@ -185,8 +186,14 @@ def recognise(every: Sequence[Candidate], answer: Mapping[str, Any]) -> Recognis
     return Recognised(agreed, best, undecided, frozenset(votes), heard, refused)
 
 
-def _is_proved(agreed: Profile, best: Candidate, answer: Mapping[str, Any]) -> bool:
-    """Return whether what nearly all agree on proves that this is a meter."""
+def _is_proved(
+    agreed: Profile, best: Candidate, answer: Mapping[str, Any], *, is_strange: bool
+) -> bool:
+    """Return whether what nearly all agree on proves that this is a meter.
+
+    It takes more if the best explains little while a refused layout explains all (`is_strange`):
+    then it is rather that product, which sends something unexpected.
+    """
     decoded = decode(answer, agreed)
     if _is_lone_zero(decoded.values):
         return False
@@ -196,7 +203,8 @@ def _is_proved(agreed: Profile, best: Candidate, answer: Mapping[str, Any]) -> b
         # One number between zeros is a grid's voltage only where all else is as described, too.
         sure = not best.cost or explained > _LEAST_EXPLAINED or _flows(decoded.values)
         return strength >= (_ENOUGH_IF_EXPLAINED if sure else _ENOUGH)
-    return strength >= (_ENOUGH if unexplained <= _STRANGE else _ENOUGH_IF_STRANGE)
+    is_strange = is_strange or unexplained > _STRANGE
+    return strength >= (_ENOUGH_IF_STRANGE if is_strange else _ENOUGH)
 
 
 def _is_lone_zero(values: Mapping[str, float]) -> bool:

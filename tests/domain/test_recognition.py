@@ -58,6 +58,8 @@ def frame(volts: int, milliamperes: int, watts: int) -> str:
         # Texts that are no frames of a phase.
         {"6": "AAAAAAAAAAA=", "16": True},
         {"6": "/////////w==", "7": "AQIDBAUGBwg="},
+        # A solar charger's layout explains its frames, too; a meter's only the three numbers.
+        {"101": 4210, "102": 312, "103": 1234, "104": "AAEAAgAD", "105": "AAQABQAG"},
         {},
         {"1": None},
     ],
