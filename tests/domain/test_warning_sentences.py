@@ -41,6 +41,8 @@ SENTENCES = (
     POINT + r"a power at 0 V: its voltage was not measured",
     rf"active_power: {NUMBER} W is more than {NUMBER} V and {NUMBER} A allow",
     r"active_power is not the sum of its phases",
+    # A charger calls the voltage between two phases that of phase a: it is published all the same.
+    rf"\w+ is not between {NUMBER} and {NUMBER}, as it has to be",
 )
 
 
