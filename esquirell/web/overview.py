@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Literal
 
 from esquirell.domain.errors import ConfigError, UnavailableError
@@ -14,6 +13,7 @@ from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.domain.record import record
 from esquirell.runtime.root import Runtime
 from esquirell.services.schedules import pace_of
+from esquirell.web.curves import total_curve
 from esquirell.web.live import AHEAD, CURVE, LOOK_AGAIN, Live
 from esquirell.web.problems import Problems
 from esquirell.web.today import DaySoFar, Today
@@ -21,8 +21,6 @@ from esquirell.web.today import DaySoFar, Today
 # How long a page waits for the day's energy; later results come with the live view.
 PATIENCE_S = 0.05
 FRESH = timedelta(minutes=5)
-# In minutes: meters polled every five minutes get a line, not points.
-LONGEST_GAP = 6
 _POWERS = ("active_power", "active_power_a", "active_power_b", "active_power_c")
 State = Literal["online", "offline", "waiting", "off"]
 
@@ -67,7 +65,7 @@ class House:
     """All meters; `trouble` says what is missing because the database is unreachable.
 
     `problems` are the reasons why the service does not work. `curve` is the power of the house
-    over the last hour, as known at the last look.
+    over the last hour, of the meters that answer now.
     """
 
     meters: tuple[MeterSnapshot, ...]
@@ -100,6 +98,11 @@ class House:
     def power(self) -> float | None:
         """The power of the house in W, of the meters that answer."""
         return _sum(snapshot.power for snapshot in self.counted)
+
+    def with_curve(self) -> "House":
+        """Return it with the curve of its power."""
+        curves = (snapshot.curve for snapshot in self.counted if snapshot.power is not None)
+        return replace(self, curve=total_curve(curves))
 
     @property
     def missing(self) -> int:
@@ -149,13 +152,13 @@ class Overview:
             readings = self._live.readings()
             blind = tuple(self._blind(meter, readings) for meter in meters)
             house = House(blind, str(error), problems)
-        return replace(house, curve=total_curve(snapshot.curve for snapshot in house.counted))
+        return house.with_curve()
 
     def renewed(self, house: House, names: Collection[str]) -> House:
         """Return the house with the newest readings of these meters, without waiting."""
         readings = self._live.readings()
         days = self.day.known([snapshot.meter.name for snapshot in house.meters], readings)
-        return replace(
+        renewed = replace(
             house,
             meters=tuple(
                 replace(
@@ -170,6 +173,7 @@ class Overview:
                 for snapshot in house.meters
             ),
         )
+        return renewed.with_curve()
 
     def _find_problems(self) -> list[str]:
         """Return the reasons why meters are not read; the page does not need the MQTT broker."""
@@ -243,68 +247,3 @@ def state_of(
 def _sum(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) if known else None
-
-
-# The box of a curve, in its own units.
-WIDTH, HEIGHT = 240, 48
-
-
-def zero_line(points: Sequence[float | None]) -> str:
-    """Return the path of the line at 0 W: below a curve, or through it if energy is exported."""
-    return f"M0 {_height(0.0, *_ends(points)):.1f}H{WIDTH}"
-
-
-def _ends(points: Sequence[float | None]) -> tuple[float, float]:
-    """Return the lowest and the highest value of a curve, including 0."""
-    known = [value for value in points if value is not None]
-    return min([0.0, *known]), max([0.0, *known])
-
-
-def _height(value: float, low: float, high: float) -> float:
-    return HEIGHT - 2 - (value - low) / ((high - low) or 1.0) * (HEIGHT - 4)
-
-
-def total_curve(curves: Iterable[Sequence[float | None]]) -> list[float | None]:
-    """Return the sum of curves at each point, of those that are known there."""
-    return [_sum(values) for values in zip(*map(_joined, filter(None, curves)), strict=True)]
-
-
-def _joined(points: Sequence[float | None]) -> list[float | None]:
-    """Return a curve whose gaps are filled as they are drawn; the last value holds for as long."""
-    longest = _longest_gap(points)
-    filled = [*points, *[None] * longest]
-    known = [(number, value) for number, value in enumerate(points) if value is not None]
-    for begin, end in pairwise([*known, *((at + longest, value) for at, value in known[-1:])]):
-        length = end[0] - begin[0]
-        for step in range(1, length) if length <= longest else ():
-            filled[begin[0] + step] = begin[1] + (end[1] - begin[1]) * step / length
-    return filled[: len(points)]
-
-
-def _longest_gap(points: Sequence[float | None]) -> int:
-    """Return how far apart two values may be to be joined: those of a slow meter are."""
-    places = [number for number, value in enumerate(points) if value is not None]
-    return max(LONGEST_GAP, 2 * min((b - a for a, b in pairwise(places)), default=0))
-
-
-def sparkline(points: Sequence[float | None]) -> str:
-    """Return the path of a curve in its box; longer gaps stay open.
-
-    A curve that has just begun is stretched to the box: on the scale of an hour its minutes
-    would be a dot. A single point between two gaps is visible by the line's round ends.
-    """
-    begin = next((number for number, value in enumerate(points) if value is not None), None)
-    if begin is None:
-        return ""
-    points = points[begin:]
-    ends = _ends(points)
-    step = WIDTH / max(1, len(points) - 1)
-    longest = _longest_gap(points)
-    parts, last = [], -1 - longest
-    for number, value in enumerate(points):
-        if value is not None:
-            pen = "L" if number - last <= longest else "M"
-            parts.append(f"{pen}{number * step:.1f} {_height(value, *ends):.1f}")
-            last = number
-    strokes = "".join(parts).split("M")[1:]
-    return "".join(f"M{stroke}" if "L" in stroke else f"M{stroke}h0" for stroke in strokes)

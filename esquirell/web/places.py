@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from esquirell.web.curves import sparkline, zero_line
 from esquirell.web.formats import Formats
 from esquirell.web.json_text import fingerprint
-from esquirell.web.overview import House, MeterSnapshot, sparkline, zero_line
+from esquirell.web.overview import House, MeterSnapshot
 from esquirell.web.problems import kinds_of
 from esquirell.web.texts import Texts
 from esquirell.web.today import Today

@@ -13,10 +13,11 @@ from esquirell.domain.cost import HourPrice
 from esquirell.domain.meter import Meter
 from esquirell.domain.quantity import total_of
 from esquirell.domain.reading import MeterStatus, Reading
+from esquirell.web.curves import sparkline, total_curve, zero_line
 from esquirell.web.formats import NARROW_SPACE, Formats
 from esquirell.web.live import Live
 from esquirell.web.narrowed import Narrowed, areas_of
-from esquirell.web.overview import House, MeterSnapshot, sparkline, state_of, total_curve, zero_line
+from esquirell.web.overview import House, MeterSnapshot, state_of
 from esquirell.web.places import note_of, of_house, of_meter, shape_of
 from esquirell.web.texts import DEFAULT, texts_of
 from esquirell.web.today import Base, Today
@@ -49,12 +50,21 @@ def test_the_curve_of_the_house_is_the_sum_of_its_meters_although_they_are_read_
 ):
     fast, slow = [100.0, 110.0, 120.0, 130.0], [50.0, None, 60.0, None]
     assert total_curve([fast, slow, []]) == [150.0, 165.0, 180.0, 190.0]
-    # One that was added or fell silent does not hide the others, and nothing is nothing.
-    silent = [None, 7.0, *[None] * 20]
-    assert total_curve([[1.0] * 22, silent]) == [1.0, *[8.0] * 6, *[1.0] * 15]
-    assert total_curve([[4.0, 4.0, *[None] * 20, 5.0]])[2:22] == [None] * 20
+    # A meter that was added counts from then on; a gap of one is no fall of the house.
+    added = [None, None, 7.0, 7.0]
+    assert total_curve([fast, added]) == [100.0, 110.0, 127.0, 137.0]
+    cut = [4.0, 4.0, *[None] * 20, 5.0]
+    assert total_curve([[1.0] * 23, cut]) == [5.0, 5.0, *[None] * 20, 6.0]
     assert total_curve([[None, None], [None, None]]) == [None, None]
     assert total_curve([]) == []
+
+
+def test_a_meter_that_does_not_answer_is_in_neither_the_power_nor_the_curve() -> None:
+    reading = Reading("main", datetime.now(UTC), {"active_power": 500.0})
+    main = replace(snapshot("main", Today()), reading=reading, curve=[400.0, 500.0])
+    silent = replace(main, state="offline", curve=[100.0, None])
+    house = House((main, silent)).with_curve()
+    assert (house.power, house.curve) == (500.0, [400.0, 500.0])
 
 
 def test_the_zero_line_is_below_import_and_above_export() -> None:
