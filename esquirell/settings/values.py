@@ -22,6 +22,8 @@ _UNITS = {
 }
 _PATH = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 _LEAST = timedelta(days=1)
+# A proxy is in no wider network: the private ones end with 10.0.0.0/8.
+_WIDEST = 8
 # Leaves room below it: a topic may have 65,535 bytes (MQTT 5.0, 1.5.4).
 LONGEST_TOPIC = 1000
 _HOST = re.compile(
@@ -126,8 +128,8 @@ def check_network(text: str) -> str:
             network = ipaddress.ip_network(text, strict=False)
         except ValueError:
             raise ValueError('must be an IP address such as "192.168.1.2", or a network') from None
-        if not network.prefixlen:
-            raise ValueError("must not be all addresses: anybody could say who asks")
+        if network.network_address.is_unspecified or network.prefixlen < _WIDEST:
+            raise ValueError("must be the proxy's address: anybody in there could say who asks")
     return text
 
 

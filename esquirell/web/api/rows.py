@@ -139,12 +139,12 @@ class Rows(Api):
             )
         span = self.span(self._since)
         runtime = self.site.runtime
-        asked = self.get_query_arguments("quantity")
+        keys = self.get_query_argument("quantity", None)
         query = Query(
             *span,
             view,  # type: ignore[arg-type]  # checked above
             self.get_query_arguments("meter"),
-            [key.strip() for text in asked for key in text.split(",")],
+            [] if keys is None else [key.strip() for key in keys.split(",")],
             [meter.name for meter in runtime.meters()],
         )
         found = runtime.storage.history.read(query)
