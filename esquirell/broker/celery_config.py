@@ -8,7 +8,8 @@ from urllib.parse import quote
 from kombu.transport import TRANSPORT_ALIASES
 
 from esquirell.broker.connection import ANSWER_S, CONNECT_S, KEEPALIVE_CHECK_S, Address
-from esquirell.broker.queue import COMMANDS, KEY_PREFIX, POLLS, REDBEAT_PREFIX
+from esquirell.broker.queue import COMMANDS, KEY_PREFIX, POLLS, REDBEAT_PREFIX, TASKS
+from esquirell.domain.schedule import READS, TASK_PREFIX
 
 # A message taken by a dead worker is redelivered after this time; a living one renews its claim
 # before that (`transport.QoS`).
@@ -52,7 +53,8 @@ def celery_config(address: Address, zone: str, result_expires: timedelta) -> dic
         "redis_socket_keepalive": not address.url.startswith("unix:"),
         "task_serializer": "json",
         "accept_content": ["json"],
-        "task_default_queue": POLLS,
+        "task_default_queue": TASKS,
+        "task_routes": {f"{TASK_PREFIX}{name}": POLLS for name in READS},
         "task_create_missing_queues": True,
         "task_publish_retry_policy": {
             "max_retries": 3,
@@ -71,7 +73,7 @@ def celery_config(address: Address, zone: str, result_expires: timedelta) -> dic
     }
 
 
-QUEUES = (POLLS, COMMANDS)
+QUEUES = (POLLS, COMMANDS, TASKS)
 
 
 # Keeps our keys apart from those of other programs in the same Redis.

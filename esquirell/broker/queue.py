@@ -12,6 +12,8 @@ from esquirell.domain.record import record
 
 POLLS = "polls"
 COMMANDS = "commands"
+# What a user's own code sends: any number may wait there, and hold up no poll.
+TASKS = "tasks"
 # The prefix of all keys that Celery uses, including queues and results.
 KEY_PREFIX = "esquirell:celery:"
 # Before the names of all keys that RedBeat uses.
@@ -28,7 +30,7 @@ class Backlog:
 
 
 class Queues:
-    """Inspects the queues without taking messages; `others` returns those beside our own two."""
+    """Inspects the queues without taking messages; `others` returns those beside our own."""
 
     def __init__(self, client: redis.Redis, others: Callable[[], Collection[str]] = tuple) -> None:
         self._client = client
@@ -36,7 +38,7 @@ class Queues:
 
     def backlog(self) -> Backlog:
         """Count the waiting messages. Raises UnavailableError."""
-        names = (POLLS, COMMANDS, *self._others())
+        names = (POLLS, COMMANDS, TASKS, *self._others())
         with reaching_redis(), self._client.pipeline(transaction=False) as steps:
             for name in names:
                 steps.llen(queue_key(name))

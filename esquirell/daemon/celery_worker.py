@@ -3,9 +3,9 @@
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from celery import bootsteps
 from celery.apps.worker import Worker as CeleryWorker
@@ -16,14 +16,14 @@ from celery.worker import WorkController, request, state
 from celery.worker.consumer import consumer
 from celery.worker.consumer.consumer import CONNECTION_RETRY  # type: ignore[attr-defined]  # no types
 from celery.worker.consumer.consumer import Consumer as CeleryConsumer
-from celery.worker.request import Request
 from celery.worker.state import maybe_shutdown
 from kombu import Connection, Message
+from kombu import Consumer as TaskConsumer
+from kombu.common import ignore_errors
 from kombu.exceptions import OperationalError
 
 from esquirell.daemon import records
 from esquirell.daemon.notify import notify
-from esquirell.daemon.threads import ThreadRequest
 from esquirell.daemon.watchdog import Watchdog
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.tasks import COMMAND_HEADER
@@ -38,6 +38,8 @@ PAUSE_S = 1.0
 LONGEST_PAUSE_S = 3.0
 LOOK_EVERY_S = 0.1
 TURN_S = 5.0
+# What waits here of schedules and commands, at most.
+MOST_TAKEN = 1000
 
 LONG_S = 600.0
 
@@ -49,8 +51,6 @@ class Worker(CeleryWorker):
     """
 
     on_end: Callable[[], None]
-    # Celery's has no types here.
-    consumer: Any
 
     def install_platform_tweaks(self, worker: WorkController) -> None:
         """Replace Celery's handlers but one: SIGUSR1 shows what all threads do."""
@@ -58,12 +58,6 @@ class Worker(CeleryWorker):
         install_cry_handler()
         for number in END:
             signal.signal(number, self._end)
-
-    def _process_task(self, req: Request) -> None:
-        """Have the pool run a task."""
-        if isinstance(req, ThreadRequest):
-            req.await_thread(self.consumer.qos)
-        super()._process_task(req)  # type: ignore[misc]  # untyped
 
     def _end(self, _number: int, _frame: FrameType | None) -> None:
         state.should_stop = EX_OK  # type: ignore[assignment]  # None until then
@@ -149,6 +143,37 @@ class Consumer(CeleryConsumer):
             time.sleep(LOOK_EVERY_S)
 
 
+class OwnConsumer(bootsteps.StartStopStep):
+    """Takes what schedules and commands send over a channel of its own.
+
+    Messages that wait for a thread, as tasks may never end, fill the few places of Celery's: what a
+    user's code sends waits in Redis then, for any worker. Of a schedule one run waits, here.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+    queues: Sequence[str] = ()
+    _consumer: TaskConsumer | None = None
+
+    def start(self, parent: CeleryConsumer) -> None:
+        """Begin to take messages; done again with every connection to Redis."""
+        if not self.queues:
+            return
+        amqp, channel = parent.app.amqp, cast("Connection", parent.connection).channel()
+        queues = [amqp.queues[name] for name in self.queues]
+        self._consumer = amqp.TaskConsumer(
+            channel, queues=queues, on_decode_error=parent.on_decode_error
+        )
+        self._consumer.qos(prefetch_count=MOST_TAKEN)
+        self._consumer.on_message = parent.create_task_handler()
+        self._consumer.consume()
+
+    def stop(self, parent: CeleryConsumer) -> None:
+        """Take no more messages."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            ignore_errors(cast("Connection", parent), consumer.cancel)
+
+
 class ConsumerHeartbeat(bootsteps.StartStopStep):
     """Records that the consumer's loop is running; restarted with every connection to Redis."""
 
@@ -220,7 +245,9 @@ class Workload:
                     LONG_S / 60,
                 )
         self._named = {task.id for task in long}
-        self._note(blocked=len(long) >= self._places())
+        # In a pool of threads polls have slots of their own.
+        slots = [task for task in long if not getattr(task, "is_poll", False)]
+        self._note(blocked=len(slots) >= self._places())
         return self.is_blocked
 
     def asked_for(self) -> dict[str, float | None]:

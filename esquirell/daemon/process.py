@@ -12,7 +12,14 @@ from threading import Thread
 from celery.signals import worker_ready
 
 from esquirell.daemon import logs, records
-from esquirell.daemon.celery_worker import Consumer, ConsumerHeartbeat, Parts, Worker, Workload
+from esquirell.daemon.celery_worker import (
+    Consumer,
+    ConsumerHeartbeat,
+    OwnConsumer,
+    Parts,
+    Worker,
+    Workload,
+)
 from esquirell.daemon.lifecycle import (
     END_WITHIN_S,
     RENEWAL,
@@ -37,7 +44,7 @@ from esquirell.daemon.watchdog import Disks, Gauge, Progress, Watchdog
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.lazy_import import lazy_import
 from esquirell.runtime.root import Runtime
-from esquirell.runtime.shared import Lease
+from esquirell.runtime.shared import TASKS, Lease
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +58,9 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     runtime.control.set_level = logs.set_level
     runtime.metrics.serve()
     runtime.app.steps["worker"].add(Parts)
-    runtime.app.steps["consumer"].update((ConsumerHeartbeat, RestoreRevoked, TaskEventsForFlower))
+    runtime.app.steps["consumer"].update(
+        (OwnConsumer, ConsumerHeartbeat, RestoreRevoked, TaskEventsForFlower)
+    )
     records.connect()
     pool.prepare(runtime.app)
     _say_when_ready(runtime, role)
@@ -189,13 +198,16 @@ def _watchdog(
 
 def build_worker(runtime: Runtime, role: Role, pool: Pool, name: str) -> Worker:
     """Return Celery's worker for a role."""
+    has_tasks = pool.kind == "threads" and TASKS in role.queues
+    taken = [TASKS] if has_tasks else list(role.queues)
+    OwnConsumer.queues = [queue for queue in role.queues if queue not in taken]
     # Celery replaces a process lock there, which threads do not need: half a MiB.
     with nullcontext() if pool.forks else lazy_import("billiard.pool"):
         worker: Worker = runtime.app.subclass_with_self(Worker)(
             hostname=name,
             pool=pool.implementation,
             concurrency=pool.size,
-            queues=list(role.queues),
+            queues=taken,
             consumer_cls=Consumer,
             without_gossip=True,
             without_mingle=True,

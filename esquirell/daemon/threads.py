@@ -7,17 +7,17 @@ hold its thread for ever, and polls have threads of their own.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any, cast
 
 from celery.concurrency.base import BasePool, apply_target
 from celery.concurrency.thread import TaskPool
 from celery.exceptions import TaskRevokedError
 from celery.worker.request import Request
-from celery.worker.state import reserved_requests, task_ready
-from kombu.common import QoS
+from celery.worker.state import revoked, task_ready
 
 from esquirell.daemon import records
-from esquirell.domain.schedule import FETCH, short_task_name
+from esquirell.domain.schedule import READS, short_task_name
 from esquirell.domain.tasks import COMMAND_HEADER, SCHEDULE_HEADER
 
 MOST_PLACES = 64
@@ -32,6 +32,7 @@ class ThreadPool(TaskPool):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Celery's
         super().__init__(*args, **kwargs)
         self._polls = ThreadPoolExecutor(max_workers=self.limit)
+        self._runs = Runs()
 
     def on_apply(
         self,
@@ -44,8 +45,17 @@ class ThreadPool(TaskPool):
     ) -> Any:  # noqa: ANN401 - Celery's
         """Have a thread run a task; those for polls also leave out what is to be skipped."""
         request = cast("ThreadRequest", accept_callback.__self__)
-        pool = self._polls if request.is_poll or request.overlaps else self.executor
-        return pool.submit(apply_target, target, args, kwargs, callback, accept_callback)
+        request.runs = self._runs
+        is_brief = request.is_poll or not self._runs.enter(request)
+        pool = self._polls if is_brief else self.executor
+
+        def run() -> None:
+            try:
+                apply_target(target, args, kwargs, callback, accept_callback)
+            finally:
+                self._runs.leave(request)
+
+        return pool.submit(run)
 
     def on_stop(self) -> None:
         """Wait for the tasks that run; those that wait are returned."""
@@ -62,8 +72,10 @@ class ThreadPool(TaskPool):
 
     def _resize(self, size: int) -> None:
         # The current threads finish their work.
-        self.executor.shutdown(wait=False)
-        self.limit, self.executor = size, ThreadPoolExecutor(max_workers=size)
+        for executor in (self.executor, self._polls):
+            executor.shutdown(wait=False)
+        self.limit = size
+        self.executor, self._polls = (ThreadPoolExecutor(max_workers=size) for _ in range(2))
 
 
 class ThreadRequest(Request):
@@ -73,58 +85,47 @@ class ThreadRequest(Request):
     """
 
     looks = False
-    overlaps = False
-    _end_wait: Callable[[], object] = staticmethod(lambda: None)
+    runs: "Runs"
 
     @property
     def is_poll(self) -> bool:
         """Whether it reads meters, which take turns by themselves."""
-        return bool(short_task_name(self.name) == FETCH)
+        return short_task_name(str(self.request_dict["task"])) in READS
 
-    def await_thread(self, window: QoS) -> None:
-        """Prepare to wait for a thread, without taking one of the few places for messages.
+    @property
+    def schedule(self) -> str | None:
+        """The schedule that this is a run of."""
+        return self.request_dict.get(SCHEDULE_HEADER)
 
-        They would soon be full of tasks that wait for others that never end, and no poll would be
-        taken from its queue. Only what schedules and commands send waits beside them, as a user's
-        own code may send any number.
+    @property
+    def may_overlap(self) -> bool:
+        """Whether another run of its schedule may go on meanwhile.
+
+        A retry continues a run that has begun, whose work would be lost without it.
         """
-        sent = self.request_dict.keys() & {SCHEDULE_HEADER, COMMAND_HEADER}
-        self.overlaps = self._is_overlapping()
-        if sent and not self.is_poll and not self.overlaps:
-            window.increment_eventually()
-            self._end_wait = window.decrement_eventually
+        headers = self.request_dict
+        asked_for = COMMAND_HEADER in headers or bool(headers.get("retries"))
+        return self.is_poll or not self.schedule or asked_for
+
+    @property
+    def is_discarded(self) -> bool:
+        """Whether it was cancelled or has expired, and will not run."""
+        return self.id in revoked or bool(self.maybe_expire())
 
     def on_accepted(self, pid: str, time_accepted: float) -> None:
         """Start, unless the task was cancelled or has expired while it waited for a thread.
 
-        Nor does it start if an earlier run of its schedule went on when it came. Raises
-        TaskRevokedError, which keeps the pool from running it.
+        Nor does it start while another run of its schedule goes on. Raises TaskRevokedError, which
+        keeps the pool from running it.
         """
-        self._end_wait()
         if self.revoked():
             raise TaskRevokedError(self.id)
-        if self.overlaps:
+        if not self.runs.begin(self):
             task_ready(self)
             self.acknowledge()
             records.on_overlap(self.request_dict)
             raise TaskRevokedError(self.id)
         super().on_accepted(pid, time_accepted)
-
-    def _is_overlapping(self) -> bool:
-        """Whether another run of its schedule goes on here, or waits.
-
-        A retry continues a run that has begun, whose work would be lost without it.
-        """
-        schedule = self.request_dict.get(SCHEDULE_HEADER)
-        if (
-            not schedule
-            or self.is_poll
-            or COMMAND_HEADER in self.request_dict
-            or self.request_dict.get("retries")
-        ):
-            return False
-        others = [request for request in list(reserved_requests) if request.id != self.id]
-        return any(request.request_dict.get(SCHEDULE_HEADER) == schedule for request in others)
 
     def acknowledge(self) -> None:
         """Acknowledge the message, here if nothing is to be sent for that.
@@ -144,3 +145,43 @@ class ThreadRequest(Request):
 
     def cancel(self, *_: object, **__: object) -> None:
         """Keep the task running after Redis is lost: its readings are stored all the same."""
+
+
+class Runs:
+    """The tasks that wait for a thread or have one; of a schedule's runs one at a time."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._begun: dict[ThreadRequest, bool] = {}
+
+    def enter(self, run: ThreadRequest) -> bool:
+        """Let a run wait for a thread, unless an earlier one waits or goes on."""
+        with self._lock:
+            waits = run.may_overlap or not any(
+                begun or not other.is_discarded for other, begun in self._others(run)
+            )
+            if waits:
+                self._begun[run] = False
+            return waits
+
+    def begin(self, run: ThreadRequest) -> bool:
+        """Let a run begin, unless it was not to wait, or another one has begun meanwhile."""
+        with self._lock:
+            begins = run.may_overlap or (
+                run in self._begun and not any(begun for _, begun in self._others(run))
+            )
+            if begins:
+                self._begun[run] = True
+            return begins
+
+    def leave(self, run: ThreadRequest) -> None:
+        """Forget a run, which has ended."""
+        with self._lock:
+            self._begun.pop(run, None)
+
+    def _others(self, run: ThreadRequest) -> list[tuple[ThreadRequest, bool]]:
+        return [
+            (other, begun)
+            for other, begun in self._begun.items()
+            if other is not run and other.schedule == run.schedule
+        ]

@@ -26,7 +26,15 @@ LOCAL_KEY_LENGTH = 16
 _LONGEST_PERIOD_S = 31_536_000  # a year, as for schedules
 
 # What the program and Celery keep under these names in Redis is no queue of meters.
-RESERVED_QUEUES = ("polls", "commands", "default", "unacked", "unacked_index", "unacked_mutex")
+RESERVED_QUEUES = (
+    "polls",
+    "commands",
+    "tasks",
+    "default",
+    "unacked",
+    "unacked_index",
+    "unacked_mutex",
+)
 
 
 def check_queue(name: str) -> str:

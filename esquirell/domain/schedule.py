@@ -12,6 +12,8 @@ from esquirell.domain.numbers import NoTruth
 from esquirell.domain.record import record
 
 FETCH = "fetch_and_save_energy_data"
+# The built-in tasks that read meters.
+READS = frozenset({FETCH, "test_meter", "capture_meter"})
 TASK_PREFIX = "esquirell.tasks."
 LEAST_EXPIRY = 10
 LONGEST_INTERVAL_S = 31_536_000

@@ -13,12 +13,13 @@ from esquirell.broker.diagnosis import RedisFacts, examine, probe
 from esquirell.broker.lease import LEASE_S, Lease, Owners
 from esquirell.broker.outage import Outage
 from esquirell.broker.processes import Orders, Presence, RememberedDirectories
+from esquirell.broker.queue import TASKS
 from esquirell.broker.relay import Relay
 from esquirell.broker.tasks import HeldTasks, RevokedTasks
 from esquirell.runtime.connections import address_of
 from esquirell.settings import Settings
 
-__all__ = ["LEASE_S", "QUEUES", "Lease", "PasswordRefusedError", "RedisFacts", "Shared"]
+__all__ = ["LEASE_S", "QUEUES", "TASKS", "Lease", "PasswordRefusedError", "RedisFacts", "Shared"]
 
 
 class Shared:

@@ -58,7 +58,7 @@ def test_celery_reaches_it_and_shows_no_password(guarded: Guarded, way: str) -> 
     app = Celery("test", set_as_current=False)
     app.conf.update(celery_config(Address(url, PASSWORD), "UTC", timedelta(hours=1)))
     app.send_task("some.task")
-    assert connect(Address(url, PASSWORD)).llen(queue_key("polls")) == 1
+    assert connect(Address(url, PASSWORD)).llen(queue_key("tasks")) == 1
     assert PASSWORD not in app.conf.humanize(with_defaults=False)
     app.close()
 

@@ -68,7 +68,7 @@ def test_messages_and_results_pass(
     assert sent.get(timeout=LIMIT_S) == {"a": 1}
     assert app.AsyncResult(sent.id).state == "SUCCESS"
     client = connect(everywhere[way])
-    assert client.llen(queue_key("polls")) == 1
+    assert client.llen(queue_key("tasks")) == 1
     (key,) = client.keys("*task-meta*")
     assert str(key).startswith(KEY_PREFIX)
     assert 0 < int(client.ttl(key)) <= EXPIRES.total_seconds()

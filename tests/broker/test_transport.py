@@ -17,7 +17,7 @@ from support.waiting import LIMIT_S
 
 from esquirell.broker.celery_config import VISIBILITY_S, celery_config
 from esquirell.broker.connection import Address
-from esquirell.broker.queue import KEY_PREFIX, POLLS
+from esquirell.broker.queue import KEY_PREFIX, TASKS
 from esquirell.broker.transport import STILL_HERE_EVERY_S, WAIT_S, QoS, collected
 
 INDEX = f"{KEY_PREFIX}unacked_index"
@@ -50,12 +50,12 @@ def _age(server: RedisProcess) -> None:
 def test_a_living_worker_keeps_what_it_has(app: Celery, server: RedisProcess) -> None:
     app.send_task("some.task", ignore_result=True)
     with app.connection_for_read() as worker, app.connection_for_read() as other:
-        queue = worker.SimpleQueue(POLLS)
+        queue = worker.SimpleQueue(TASKS)
         message = queue.get(timeout=LIMIT_S)
         _age(server)
         _qos(worker).still_here()
         _qos(other).restore_visible(interval=1)
-        assert server.client.llen(KEY_PREFIX + POLLS) == 0
+        assert server.client.llen(KEY_PREFIX + TASKS) == 0
         message.ack()
         _qos(worker).still_here()
         assert server.client.zcard(INDEX) == 0
@@ -65,11 +65,11 @@ def test_a_living_worker_keeps_what_it_has(app: Celery, server: RedisProcess) ->
 def test_messages_of_a_dead_worker_are_delivered_again(app: Celery, server: RedisProcess) -> None:
     app.send_task("some.task", ignore_result=True)
     with app.connection_for_read() as dead, app.connection_for_read() as other:
-        queue = dead.SimpleQueue(POLLS)
+        queue = dead.SimpleQueue(TASKS)
         queue.get(timeout=LIMIT_S)
         _age(server)
         _qos(other).restore_visible(interval=1)
-        assert server.client.llen(KEY_PREFIX + POLLS) == 1
+        assert server.client.llen(KEY_PREFIX + TASKS) == 1
         _qos(dead).restore_at_shutdown = False
         queue.close()
 
@@ -78,7 +78,7 @@ def test_messages_that_expire_before_redelivery_are_not_tracked(
     app: Celery, server: RedisProcess
 ) -> None:
     with app.connection_for_read() as worker:
-        queue = worker.SimpleQueue(POLLS)
+        queue = worker.SimpleQueue(TASKS)
         for expires, written in ((VISIBILITY_S / 2, 0), (VISIBILITY_S * 2, 1), (None, 1)):
             app.send_task("some.task", ignore_result=True, expires=expires)
             message = queue.get(timeout=LIMIT_S)
@@ -90,14 +90,14 @@ def test_messages_that_expire_before_redelivery_are_not_tracked(
 
 def test_messages_not_started_are_returned(app: Celery, server: RedisProcess) -> None:
     with app.connection_for_read() as worker:
-        queue = worker.SimpleQueue(POLLS)
+        queue = worker.SimpleQueue(TASKS)
         app.send_task("some.task", ignore_result=True, expires=60)
         queue.get(timeout=LIMIT_S).requeue()
-        assert server.client.llen(KEY_PREFIX + POLLS) == 1
+        assert server.client.llen(KEY_PREFIX + TASKS) == 1
         queue.get(timeout=LIMIT_S)
-        assert server.client.llen(KEY_PREFIX + POLLS) == 0
+        assert server.client.llen(KEY_PREFIX + TASKS) == 0
         cast("RedisChannel", queue.channel).qos.restore_unacked_once()
-        assert server.client.llen(KEY_PREFIX + POLLS) == 1
+        assert server.client.llen(KEY_PREFIX + TASKS) == 1
         assert server.client.zcard(INDEX) == 0
         queue.close()
 
@@ -106,7 +106,7 @@ def test_a_message_is_acknowledged_locally_unless_redis_or_a_full_worker_must_kn
     app: Celery,
 ) -> None:
     with app.connection_for_read() as worker:
-        queue = worker.SimpleQueue(POLLS)
+        queue = worker.SimpleQueue(TASKS)
         qos = _qos(worker)
         qos.prefetch_count = 4
         app.send_task("some.task", ignore_result=True)
@@ -126,12 +126,12 @@ def test_a_message_is_acknowledged_locally_unless_redis_or_a_full_worker_must_kn
 
 def test_messages_are_collected_as_they_would_be_sent(app: Celery, server: RedisProcess) -> None:
     with collected() as messages:
-        app.send_task("some.task", ignore_result=True, queue=POLLS)
-    assert server.client.llen(KEY_PREFIX + POLLS) == 0
+        app.send_task("some.task", ignore_result=True, queue=TASKS)
+    assert server.client.llen(KEY_PREFIX + TASKS) == 0
     for key, message in messages:
         server.client.lpush(key, message)
     with app.connection_for_read() as worker:
-        queue = worker.SimpleQueue(POLLS)
+        queue = worker.SimpleQueue(TASKS)
         assert queue.get(timeout=LIMIT_S).headers["task"] == "some.task"
         queue.close()
 
@@ -175,7 +175,7 @@ def test_a_connection_that_was_lost_with_a_message_ends_quietly(
     """kombu would return the message over the connection that is gone, which ended a worker."""
     app.send_task("some.task", ignore_result=True)
     lost = app.connection_for_read()
-    queue = lost.SimpleQueue(POLLS)
+    queue = lost.SimpleQueue(TASKS)
     queue.get(timeout=LIMIT_S)
     server.kill()
     channel = cast("RedisChannel", lost.default_channel)
@@ -191,7 +191,7 @@ def test_a_channel_that_was_closed_is_not_visited_when_the_process_ends(
 ) -> None:
     """kombu registers each for that: those of lost connections were held until then."""
     lost = app.connection_for_read()
-    lost.SimpleQueue(POLLS)
+    lost.SimpleQueue(TASKS)
     qos = _qos(lost)
     assert registered(qos)
     channel = cast("RedisChannel", lost.default_channel)

@@ -118,6 +118,15 @@ print(json.dumps(said))
 """
 
 
+SENT_AS_WELL = """
+import esquirell.celery
+from my_tasks import wait_for
+for _ in range(100):
+    wait_for.apply_async(["{file}"], ignore_result=True)
+print(0)
+"""
+
+
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
     server = RedisProcess(tmp_path_factory.mktemp("redis"))
@@ -219,7 +228,7 @@ def test_a_plain_task_is_run_and_scheduled_by_its_name(service: Service) -> None
 
 
 def test_scheduled_tasks_that_never_end_keep_no_meter_from_being_read(service: Service) -> None:
-    """They hold all threads of the worker but those for polls; two more wait for one."""
+    """They hold all threads of the worker but those for polls; many more wait for one."""
     file = service.folder / "end"
     config = ("--config", str(service.config))
     arguments = ("--args", json.dumps({"file": str(file)}))
@@ -233,8 +242,10 @@ def test_scheduled_tasks_that_never_end_keep_no_meter_from_being_read(service: S
         return {str(one["last_result"]) for one in listed if one["name"] in names}
 
     try:
+        assert in_a_shell(service, SENT_AS_WELL.format(file=str(file))) == 0
         skipped = {f"{name} is skipped while its earlier run has not ended" for name in names}
         eventually(lambda: all(one in service.log for one in skipped), what=lambda: service.log)
+        eventually(lambda: service.log.count("stuck-0 is skipped") >= 5, what=lambda: service.log)
         failures = service.rows("SELECT failures FROM meter")
         eventually(lambda: service.rows("SELECT failures FROM meter") != failures)
         eventually(lambda: last_results() == {"skipped"}, what="a skipped run is shown")

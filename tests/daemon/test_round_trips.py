@@ -9,7 +9,7 @@ from support.waiting import eventually
 
 POLLS = 5
 # Keys that only what schedules and sends tasks uses, and what a worker looks for every ten seconds.
-OF_TASKS = ("redbeat", "schedules:runs", "celery:polls", "celery:unacked")
+OF_TASKS = ("redbeat", "schedules:runs", "celery:polls", "celery:tasks", "celery:unacked")
 RESTORING = ("unacked_mutex", "ZRANGE")
 
 

@@ -17,6 +17,7 @@ class Running:
     time_start: float | None
     name: str = "my_house.report"
     request_dict: Mapping[str, Any] = field(default_factory=dict)
+    is_poll: bool = False
 
 
 class Bench:
@@ -54,6 +55,8 @@ def test_a_worker_is_blocked_while_such_tasks_hold_all_places(
     assert "all 2 slots" in errors[0]
     bench.tasks.pop()
     assert not bench.workload.blocked()
+    bench.tasks.append(Running("poll", 1.0, is_poll=True))
+    assert not bench.workload.blocked(), "it has a slot of its own"
 
 
 def test_requested_tasks_are_told_apart_from_scheduled_ones(bench: Bench) -> None:
