@@ -8,8 +8,9 @@ import click
 
 from esquirell.cli.call import Call, Command, Group, misuse, pass_call
 from esquirell.cli.meter_names import METER
+from esquirell.cli.moments import local, moment_of
 from esquirell.cli.output import print_json, say
-from esquirell.cli.values import local, moment_of, shown
+from esquirell.cli.values import shown
 from esquirell.domain.correction import Correction, Span
 from esquirell.domain.errors import EsquirellError
 from esquirell.domain.reading import iso

@@ -7,10 +7,10 @@ import click
 
 from esquirell.cli.call import Call, Command, OneOf, misuse, pass_call
 from esquirell.cli.meter_names import METER, behind
+from esquirell.cli.moments import SINCE, UNTIL, span_of
 from esquirell.cli.output import in_terminal, print_json, print_table, warn, working
 from esquirell.cli.rows import say_uncounted
 from esquirell.cli.tariffs import require_tariff
-from esquirell.cli.values import SINCE, UNTIL, span_of
 from esquirell.domain.errors import CommandError
 from esquirell.domain.periods import Calendar
 from esquirell.services.costs import COST_PERIODS, CostPeriod, CostQuery, CostRow

@@ -8,8 +8,8 @@ import click
 from esquirell.cli.archive import nothing_running
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.corrections import readings
+from esquirell.cli.moments import moment_of
 from esquirell.cli.output import Progress, complain, print_json, say, working
-from esquirell.cli.values import moment_of
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.reading import iso
 from esquirell.settings.private_files import make_directory

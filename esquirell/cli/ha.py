@@ -10,8 +10,8 @@ import click
 
 from esquirell.cli.call import Call, Group, misuse, now, pass_call
 from esquirell.cli.meter_names import METER, split
+from esquirell.cli.moments import moment_of
 from esquirell.cli.output import Progress, print_json, print_table, say, warn
-from esquirell.cli.values import moment_of
 from esquirell.domain.long_term import HOUR
 from esquirell.domain.reading import iso
 from esquirell.domain.statistic import quantity_of

@@ -32,8 +32,8 @@ from esquirell.settings import MqttSettings, RedisSettings, WebSettings, private
 from esquirell.settings.devices import DeviceList, read_devices
 from esquirell.settings.files import SEARCHED
 from esquirell.settings.urls import EMBEDDED
-from esquirell.settings.values import machine_zone
 from esquirell.settings.writing import Answers, compose
+from esquirell.settings.zones import machine_zone
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _LAST_PORT = 65535

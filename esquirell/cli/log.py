@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
+from esquirell.cli.moments import local
 from esquirell.cli.output import in_terminal, print_json, print_table
-from esquirell.cli.values import local
 from esquirell.domain.command import entry_of
 
 COLUMNS = ("at", "source", "command", "request", "outcome", "error", "id")

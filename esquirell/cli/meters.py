@@ -12,6 +12,7 @@ from esquirell.cli.adding import add, change, exchange, remove
 from esquirell.cli.call import Call, Group, misuse, now, pass_call
 from esquirell.cli.corrections import counter
 from esquirell.cli.meter_names import METER
+from esquirell.cli.moments import local
 from esquirell.cli.output import (
     in_terminal,
     print_json,
@@ -22,7 +23,7 @@ from esquirell.cli.output import (
     working,
 )
 from esquirell.cli.sync import sync
-from esquirell.cli.values import diagnostics_of, lines_of, local, plain, print_reading
+from esquirell.cli.values import diagnostics_of, lines_of, plain, print_reading
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import MeterStatus, payload
@@ -161,7 +162,7 @@ def _try(runtime: "Runtime", meter: Meter) -> Mapping[str, Any]:
 def _meter(call: Call, name: str) -> Meter:
     found = call.meters([name])
     if len(found) > 1:
-        names = ", ".join(one.name for one in found)
+        names = ", ".join(meter.name for meter in found)
         raise misuse(f"{name!r} means several meters: name one of {names}")
     return found[0]
 

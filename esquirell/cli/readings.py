@@ -11,9 +11,9 @@ from esquirell.cli import export
 from esquirell.cli.call import Call, Command, OneOf, misuse, pass_call
 from esquirell.cli.export import load_arrow, new_file
 from esquirell.cli.meter_names import METER, behind, expand
+from esquirell.cli.moments import SINCE, UNTIL, span_of
 from esquirell.cli.output import working
 from esquirell.cli.rows import print_table, write_csv, write_json
-from esquirell.cli.values import SINCE, UNTIL, span_of
 from esquirell.domain.errors import CommandError
 from esquirell.domain.periods import PERIODS, Calendar
 from esquirell.domain.record import record

@@ -13,8 +13,9 @@ from typing import TextIO
 
 import click
 
+from esquirell.cli.moments import SHOWN
 from esquirell.cli.output import in_terminal, say
-from esquirell.cli.values import SHOWN, shown
+from esquirell.cli.values import shown
 from esquirell.domain.periods import Calendar
 from esquirell.domain.quantity import is_quantity_key
 from esquirell.domain.statistic import quantity_of

@@ -9,8 +9,9 @@ import click
 
 from esquirell.cli.call import Call, Group, misuse, pass_call
 from esquirell.cli.meter_names import METER, split
+from esquirell.cli.moments import local
 from esquirell.cli.output import in_terminal, print_json, print_table, say, warn
-from esquirell.cli.values import local, plain
+from esquirell.cli.values import plain
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.payload import parse_json
 from esquirell.domain.schedule import FETCH

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from esquirell.cli.call import Call, Group, misuse, pass_call
+from esquirell.cli.moments import local
 from esquirell.cli.output import print_json, print_table, say
-from esquirell.cli.values import local
 from esquirell.domain.errors import CommandError, ConfigError
 from esquirell.domain.price_list import end_of, read_prices
 from esquirell.domain.reading import iso

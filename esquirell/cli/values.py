@@ -1,54 +1,19 @@
-"""The values of a reading and times, as people write and read them, and for programs."""
+"""The values of a reading, for people and for programs."""
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import click
-
-from esquirell.cli.call import misuse
+from esquirell.cli.moments import local
 from esquirell.cli.output import Row, print_table, say
-from esquirell.domain.periods import moment
 from esquirell.domain.quantity import QUANTITIES, is_quantity_key, split_key
 from esquirell.domain.statistic import quantity_of
-
-# How long ago now was.
-NOW = "0s"
-SINCE: dict[str, Any] = {"show_default": True, "metavar": "TIME", "help": "7d, 2026-11-22T10:15, …"}
-UNTIL = click.option(
-    "--until", default=NOW, metavar="TIME", help="End of the span, exclusive. [default: now]"
-)
-SHOWN = "%Y-%m-%d %H:%M:%S"
 
 _NOTHING = "-"
 _REST = "diagnostics"
 
 Shape = Mapping[str, Any]
-
-
-def moment_of(option: str, text: str, zone: str) -> datetime:
-    """Parse the time that an option gives, or how long before now it is. Raises UsageError."""
-    try:
-        return moment(text, datetime.now(UTC), zone)
-    except ValueError as error:
-        raise misuse(f"{option}: {error}") from None
-
-
-def span_of(since: str, until: str, zone: str) -> tuple[datetime, datetime]:
-    """Parse the times of --since and --until. Raises UsageError."""
-    begin, end = moment_of("--since", since, zone), moment_of("--until", until, zone)
-    if begin > end:
-        end_named = "now" if until == NOW else f"--until {until}"
-        raise misuse(f"--since {since} is after {end_named}")
-    return begin, end
-
-
-def local(text: str, zone: str) -> str:
-    """Return a published time in the time zone `zone`, as people read it."""
-    return datetime.fromisoformat(text).astimezone(ZoneInfo(zone)).strftime(SHOWN)
 
 
 def lines_of(shape: Shape) -> list[Row]:

@@ -22,7 +22,7 @@ from esquirell.demo.state import DemoState, Facts, Record, Tally, View, settle
 from esquirell.demo.views import Lines, Screen
 from esquirell.demo.watch import Watch
 from esquirell.runtime.unconfigured import Topics, connection_to
-from esquirell.settings.values import machine_zone
+from esquirell.settings.zones import machine_zone
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SERVICE_END_S = 15.0

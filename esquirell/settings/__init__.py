@@ -1,7 +1,7 @@
 """Settings: one TOML file, overridden by secret files and environment variables."""
 
 from esquirell.settings.loading import load
-from esquirell.settings.model import Configuration, Settings, masked, public
+from esquirell.settings.model import Configuration, Settings
 from esquirell.settings.sections import (
     CloudSettings,
     DatabaseSettings,
@@ -13,6 +13,7 @@ from esquirell.settings.sections import (
     WebSettings,
     WorkerSettings,
 )
+from esquirell.settings.showing import masked, public
 
 __all__ = [
     "CloudSettings",

@@ -12,7 +12,8 @@ from esquirell.domain.errors import ConfigError, DiskError
 from esquirell.domain.meter import Meter
 from esquirell.domain.record import record
 from esquirell.settings.files import parse_toml
-from esquirell.settings.layers import Origins, Table, prepare_table
+from esquirell.settings.layers import Table, prepare_table
+from esquirell.settings.origins import Origins
 from esquirell.settings.state_files import METERS
 
 

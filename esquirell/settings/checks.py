@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError
-from esquirell.settings.layers import Origins, Route
 from esquirell.settings.model import Settings
+from esquirell.settings.origins import Origins, Route
 from esquirell.settings.urls import sqlite_file
-from esquirell.settings.values import check_zone
+from esquirell.settings.zones import check_zone
 
 
 def check(settings: Settings, origins: Origins) -> None:

@@ -19,8 +19,6 @@ from esquirell.settings.layers import (
     LISTS,
     SECTIONS,
     Model,
-    Origins,
-    Route,
     Table,
     cover,
     known_keys,
@@ -29,6 +27,7 @@ from esquirell.settings.layers import (
     takes_container,
 )
 from esquirell.settings.model import Configuration
+from esquirell.settings.origins import Origins, Route
 
 PREFIX = "ESQUIRELL_"
 # How the command line is called from outside a container; used in hints.

@@ -13,10 +13,11 @@ from esquirell.settings import added_meters, environment, files, home_assistant_
 from esquirell.settings.checks import check
 from esquirell.settings.environment import Assignment
 from esquirell.settings.files import ConfigFile
-from esquirell.settings.layers import SECTIONS, Origins, Table, prepare
+from esquirell.settings.layers import SECTIONS, Table, prepare
 from esquirell.settings.model import DEFAULT_SCHEDULE, Settings
+from esquirell.settings.origins import Origins
 from esquirell.settings.sentences import first_sentence
-from esquirell.settings.values import machine_zone, wrong_zone
+from esquirell.settings.zones import machine_zone, wrong_zone
 
 
 @dataclass(slots=True)

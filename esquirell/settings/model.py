@@ -1,15 +1,12 @@
-"""The settings as a whole: all sections, meters, schedules and tariffs; and how others see them."""
+"""The settings as a whole: all sections, meters, schedules and tariffs, and where they are."""
 
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
-from datetime import date, time, timedelta
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field
 
 from esquirell.domain.meter import Meter
 from esquirell.domain.schedule import Schedule
@@ -32,14 +29,10 @@ from esquirell.settings.sections import (
     WorkerSettings,
 )
 from esquirell.settings.state_files import SPOOL
-from esquirell.settings.values import check_zone, machine_zone, write_span
+from esquirell.settings.zones import check_zone, machine_zone
 
 DEFAULT_SCHEDULE = {"name": "fetch", "every": 60}
 LONGEST_SOCKET_PATH = 100
-
-MASK = "***"
-
-_FOUND_OUT = {"source", "added", "left_out", "damaged_profiles", "warnings"}
 
 
 def _zone_here() -> str:
@@ -155,49 +148,3 @@ class Settings(Configuration):
     def lock_dir(self) -> Path:
         """The folder of locks between the processes of this machine."""
         return self.state_dir / "locks"
-
-
-def masked(settings: Settings) -> dict[str, Any]:
-    """Return the whole configuration as in a file, with `***` for each secret that is set.
-
-    Absent settings (no value, no default) are omitted.
-    """
-    return _table(settings.model_dump(exclude=_FOUND_OUT))
-
-
-def public(settings: Settings) -> dict[str, Any]:
-    """Return the settings that everyone on the broker may see.
-
-    Public keys are listed here one by one: no secrets, and nothing new by accident. Meters and
-    schedules have topics of their own.
-    """
-    shown = masked(settings)
-    return {
-        "timezone": shown["timezone"],
-        "log": _pick(shown["log"], ("level",)),
-        "database": _pick(shown["database"], ("raw_retention", "durability")),
-        "mqtt": _pick(shown["mqtt"], ("protocol", "base_topic", "discovery_prefix")),
-    }
-
-
-def _pick(table: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    return {key: table[key] for key in keys if key in table}
-
-
-def _table(table: Mapping[str, object]) -> dict[str, Any]:
-    return {key: _plain(value) for key, value in table.items() if value is not None}
-
-
-def _plain(value: object) -> object:
-    match value:
-        case SecretStr():
-            return MASK if value.get_secret_value() else ""
-        case timedelta():
-            return write_span(value)
-        case Path() | date() | time():
-            return str(value)
-        case dict():
-            return _table(value)
-        case list() | tuple():
-            return [_plain(item) for item in value if item is not None]
-    return float(value) if isinstance(value, Decimal) else value

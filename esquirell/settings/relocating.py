@@ -13,9 +13,10 @@ from esquirell.domain.errors import ConfigError
 from esquirell.domain.payload import secret_fields
 from esquirell.domain.record import record
 from esquirell.settings import secret_files
-from esquirell.settings.layers import LISTS, SECTIONS, Origins, Table, path_keys, tables
+from esquirell.settings.layers import LISTS, SECTIONS, Table, path_keys, tables
 from esquirell.settings.loading import load
 from esquirell.settings.model import Settings
+from esquirell.settings.origins import Origins
 from esquirell.settings.urls import split_password
 
 

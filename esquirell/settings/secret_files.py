@@ -16,7 +16,8 @@ from pydantic import SecretStr
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.payload import secret_fields
-from esquirell.settings.layers import Origins, Route, Table, tables
+from esquirell.settings.layers import Table, tables
+from esquirell.settings.origins import Origins, Route
 
 CONTAINER_SECRETS = Path("/run/secrets")
 MOUNTED = Path("/run")

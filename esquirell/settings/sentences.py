@@ -5,7 +5,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from esquirell.domain.payload import PROBLEMS
-from esquirell.settings.layers import LISTS, SECTIONS, Origins, Route, Table, item_name
+from esquirell.settings.layers import LISTS, SECTIONS, Table, item_name
+from esquirell.settings.origins import Origins, Route
 
 _TEXT = "must be text in quotes"
 _TABLE = "must be a table"

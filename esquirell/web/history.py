@@ -13,7 +13,8 @@ from esquirell.plots.figure import Figure, Series
 from esquirell.plots.gather import Choice, Naming, figures
 from esquirell.services.csv_rows import csv_lines
 from esquirell.services.history import Found, Query, Row
-from esquirell.web.history_sections import CostHistory, Section, Sections
+from esquirell.web.history_costs import CostHistory
+from esquirell.web.history_sections import Section, Sections
 from esquirell.web.pictures import words_of
 from esquirell.web.selection import COST, ENERGY, POWER
 from esquirell.web.spans import Span

@@ -48,7 +48,7 @@ def live_of(figure: Figure, span: tuple[datetime, datetime], texts: Texts) -> st
     """
     drawn = svg.as_drawn(figure, words_of(texts))
     curves = [series for series in drawn.series if series.colour >= 0]
-    meters = {one.meter for one in curves}
+    meters = {series.meter for series in curves}
     alone = len(meters) == len(curves) > 0 and "" not in meters
     if drawn.kind != "lines" or drawn.panels or not alone or not _holds(span, datetime.now(UTC)):
         return ""
@@ -57,7 +57,7 @@ def live_of(figure: Figure, span: tuple[datetime, datetime], texts: Texts) -> st
         "from": begin.timestamp(),
         "until": end.timestamp(),
         "unit": 1000 if drawn.unit == "kW" else 1,
-        "meters": [[one.meter, colour_of(one)] for one in curves],
+        "meters": [[series.meter, colour_of(series)] for series in curves],
     }
     return escape(json.dumps(data, separators=(",", ":")), quote=False).replace("'", "&#39;")
 

@@ -42,12 +42,12 @@ def of_house(
     return shown | {"page:shape": shape_of(house)}
 
 
-def of_meter(one: MeterSnapshot, keys: Sequence[str], formats: Formats) -> dict[str, Any]:
+def of_meter(snapshot: MeterSnapshot, keys: Sequence[str], formats: Formats) -> dict[str, Any]:
     """Return the values of a meter's page by place, including each quantity: `main:voltage_a`."""
-    name, values = one.meter.name, one.reading.values if one.reading else {}
-    shown = dict(_of(one, formats))
+    name, values = snapshot.meter.name, snapshot.reading.values if snapshot.reading else {}
+    shown = dict(_of(snapshot, formats))
     shown |= {f"{name}:{key}": formats.plain(key, values.get(key)) for key in keys}
-    parts = (one.state, one.status.reason, one.warnings, keys, day_of(one))
+    parts = (snapshot.state, snapshot.status.reason, snapshot.warnings, keys, day_of(snapshot))
     return shown | {"page:shape": fingerprint(parts)}
 
 
@@ -100,21 +100,21 @@ def days_of(today: Today, *, produces: bool = False) -> list[tuple[str, str]]:
     return [(place, title) for is_shown, place, title in figures if is_shown]
 
 
-def day_of(one: MeterSnapshot) -> list[tuple[str, str]]:
+def day_of(snapshot: MeterSnapshot) -> list[tuple[str, str]]:
     """Return the figures of a meter's day to show, as `days_of` does."""
-    return days_of(one.today, produces=one.produces)
+    return days_of(snapshot.today, produces=snapshot.produces)
 
 
-def _of(one: MeterSnapshot, formats: Formats) -> Iterable[tuple[str, Any]]:
-    name = one.meter.name
-    yield f"{name}.power", formats.power(one.power)
-    yield f"{name}.watts", one.power
-    for place, text in _day(one.today, formats):
+def _of(snapshot: MeterSnapshot, formats: Formats) -> Iterable[tuple[str, Any]]:
+    name = snapshot.meter.name
+    yield f"{name}.power", formats.power(snapshot.power)
+    yield f"{name}.watts", snapshot.power
+    for place, text in _day(snapshot.today, formats):
         yield f"{name}.{place}", text
-    yield f"{name}.age", one.read_at.isoformat() if one.read_at else ""
-    yield f"{name}.state", one.state
-    yield f"{name}.curve", sparkline(one.curve)
-    yield f"{name}.zero", zero_line(one.curve)
+    yield f"{name}.age", snapshot.read_at.isoformat() if snapshot.read_at else ""
+    yield f"{name}.state", snapshot.state
+    yield f"{name}.curve", sparkline(snapshot.curve)
+    yield f"{name}.zero", zero_line(snapshot.curve)
 
 
 def _day(today: Today, formats: Formats) -> Iterable[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from tornado.routing import Rule
 from tornado.web import HTTPError, StaticFileHandler, stream_request_body, url
 
-from esquirell.web.api import endpoint, requests, rows
+from esquirell.web.api import endpoint, listed, requests, rows
 from esquirell.web.command_page import CommandProgress
 from esquirell.web.handler import Handler
 from esquirell.web.pages import adding, history, log, login, meters, now, schedules, system
@@ -101,16 +101,16 @@ def _rules() -> list[Rule]:
         url(r"/system", system.System),
         url(r"/system/backup", system.Backup),
         url(r"/progress/([0-9a-f-]{36})", CommandProgress),
-        url(r"/api/v1/meters", rows.Listed, {"command": "meter/list", "key": "meters"}),
-        url(r"/api/v1/schedules", rows.Listed, {"command": "schedule/list", "key": "schedules"}),
-        url(r"/api/v1/health", rows.Listed, {"command": "health", "lane": "devices"}),
+        url(r"/api/v1/meters", listed.Listed, {"command": "meter/list", "key": "meters"}),
+        url(r"/api/v1/schedules", listed.Listed, {"command": "schedule/list", "key": "schedules"}),
+        url(r"/api/v1/health", listed.Listed, {"command": "health", "lane": "devices"}),
         url(r"/api/v1/readings", rows.Rows, {"since": "24h", "view": "raw"}),
         url(r"/api/v1/statistics", rows.Rows, {"since": "30d", "view": "day"}),
         url(r"/api/v1/cost", rows.Costs),
-        url(r"/api/v1/log", rows.Logged),
-        url(r"/api/v1/log/([0-9a-f-]{36})", rows.LogEntryApi),
-        url(r"/api/v1/events", rows.Events),
-        url(r"/api/v1/openapi.json", rows.OpenApi),
+        url(r"/api/v1/log", listed.Logged),
+        url(r"/api/v1/log/([0-9a-f-]{36})", listed.LogEntryApi),
+        url(r"/api/v1/events", listed.Events),
+        url(r"/api/v1/openapi.json", listed.OpenApi),
         url(r"/api/v1/requests/([a-z/]+)", requests.Requests),
         url(r"/api(?:/.*)?", endpoint.Unknown),
         url(r"/login", login.Login),

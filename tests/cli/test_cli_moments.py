@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from esquirell.cli.values import local
+from esquirell.cli.moments import local
 from esquirell.domain.periods import moment
 
 NOW = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)

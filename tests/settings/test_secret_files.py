@@ -6,7 +6,8 @@ from pydantic import SecretStr
 from support.configuration import KEY, METER, ConfigurationFolder
 
 from esquirell.settings import secret_files
-from esquirell.settings.layers import Origins, Table
+from esquirell.settings.layers import Table
+from esquirell.settings.origins import Origins
 
 INLINE = "[mqtt]\nusername = 'u'\npassword = 'inline'\n"
 FILE = "[mqtt]\nusername = 'u'\npassword_file = 'pw'\n"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from esquirell.settings.values import check_zone, machine_zone, wrong_zone
+from esquirell.settings.zones import check_zone, machine_zone, wrong_zone
 
 
 @pytest.fixture

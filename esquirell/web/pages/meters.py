@@ -110,7 +110,7 @@ class Meter(CommandPage):
         # What the command line has changed is noticed only some seconds later.
         await self.wait_for(runtime.reload)
         found = (meter for meter in runtime.meters() if meter.name == name)
-        return next((edited(one) for one in found), None)
+        return next((edited(meter) for meter in found), None)
 
     def _typed(self, submitted: SubmittedCommand | None) -> dict[str, str]:
         """Return what was typed in the form of the settings, to be shown again if it is refused."""
@@ -190,7 +190,7 @@ class Meter(CommandPage):
     def _facts(self, name: str) -> Mapping[str, Any]:
         """Return the configuration of the meter without secrets."""
         shown = masked(self.site.runtime.settings)["meters"]
-        facts: Mapping[str, Any] = next((one for one in shown if one["name"] == name), {})
+        facts: Mapping[str, Any] = next((meter for meter in shown if meter["name"] == name), {})
         hidden = {"local_key", "name", "label", "area"}
         usual = {"enabled": True}
         return {
@@ -223,9 +223,10 @@ class LiveMeter(Stream):
         return {"page:shape": ""}
 
 
-def keys_of(one: MeterSnapshot) -> list[str]:
+def keys_of(snapshot: MeterSnapshot) -> list[str]:
     """Return the quantity keys of a meter, energies first."""
-    values = dict.fromkeys(one.status.keys) | dict(one.reading.values if one.reading else {})
+    values = dict.fromkeys(snapshot.status.keys)
+    values |= snapshot.reading.values if snapshot.reading else {}
     return by_energy_first(values)
 
 

@@ -95,7 +95,7 @@ class Schedules(CommandPage):
             submitted = replace(submitted, place="list")
         self.render(
             "schedules.html",
-            schedules=sorted(schedules, key=lambda one: one["name"]),
+            schedules=sorted(schedules, key=lambda schedule: schedule["name"]),
             trouble=listed.error or "",
             tasks=tasks.data.get("tasks", ()),
             meters=runtime.meters(),
@@ -112,7 +112,7 @@ class Schedules(CommandPage):
         found = (
             schedule for schedule in listed.data.get("schedules", ()) if schedule["name"] == name
         )
-        return next((edited(one) for one in found), None)
+        return next((edited(schedule) for schedule in found), None)
 
     def _plan(self, schedule: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a crontab in words and its next runs."""
