@@ -15,18 +15,23 @@ from esquirell.tuya.simulator import SimulatedMeter
 
 # Injected by the long suite alone.
 ELSEWHERE = {"the broker forbids topics"}
-# A task of a user's own that waits for something, for as long as a file is there.
-NAP = """
+# A module of a user's own that breaks what reads the meters, for as long as a file is there.
+HANG = """
 import time
 from pathlib import Path
 
-from celery import shared_task
+from esquirell.services.poll import Poller
+
+poll = Poller.poll
 
 
-@shared_task
-def nap():
+def hang(*args, **options):
     while Path("{file}").exists():
         time.sleep(0.1)
+    return poll(*args, **options)
+
+
+Poller.poll = hang
 """
 
 
@@ -51,9 +56,9 @@ def test_a_worker_that_vanishes(
 
 @pytest.fixture
 def waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Write the module `naps`; its task does not return while this file is there."""
+    """Write the module `hangs`; no poll returns while this file is there."""
     file = tmp_path / "waits"
-    (tmp_path / "naps.py").write_text(NAP.format(file=file))
+    (tmp_path / "hangs.py").write_text(HANG.format(file=file))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return file
 
@@ -66,10 +71,7 @@ def test_polls_that_are_due_and_do_not_finish(
     device: SimulatedMeter,
     waits: Path,
 ) -> None:
-    """A task of a user's own holds the worker's only place, and does not return."""
-    often = '[[schedules]]\nname = "nap"\ntask = "naps.nap"\nevery = 1\n'
-    own = '[tasks]\nmodules = ["naps"]\n[worker]\nconcurrency = 1\n'
-    service = start(f"{config}\n{often}{own}")
+    service = start(f'{config}\n[tasks]\nmodules = ["hangs"]\n')
     house = House(service, broker, server, device, run=esquirell_process)
     eventually(lambda: service.readings() > 1, START_S, lambda: service.log)
     expect(house, WELL, "before")
