@@ -66,7 +66,8 @@ class _MeterChoice:
     `answers` were decoded with it; the last `refused` of them contradicted it. It is `outdated`
     once more is known about the product: the next answer decides again. `growth` finds the scale of
     counters if nothing else does. The last `unmet` answers lacked what its profile requires.
-    The `shown` datapoints had a value other than zero when it was chosen.
+    The `shown` datapoints had a value other than zero when it was chosen; `judged` is how many the
+    fullest answer had by which it was.
     """
 
     meter: Meter
@@ -78,21 +79,34 @@ class _MeterChoice:
     growth: Growth | None = None
     unmet: int = 0
     shown: frozenset[str] = frozenset()
+    judged: int = 0
+
+    @classmethod
+    def first(cls, meter: Meter, choice: Choice, answer: Mapping[str, Any]) -> "_MeterChoice":
+        """Start with the answer by which a choice was made."""
+        return cls(meter, choice, answer, answers=1, judged=len(answer))
 
     def may_change_by(self, answer: Mapping[str, Any]) -> bool:
         """Whether an answer may change the choice: a new datapoint, or an open one that changed.
 
-        Open questions are re-examined at the first value other than zero, then less and less often.
+        Open questions are re-examined at the first value other than zero, then less and less often;
+        which of several powers is the device's, at each answer until a load shows it.
         """
-        if not answer.keys() <= self.sent.keys():
+        if not answer.keys() <= self.sent.keys() or self.is_fuller(answer):
             return True
         if not self.is_open:
             return False
         count = self.answers + 1
         due = count & (count - 1) == 0 if count < _RARELY else count % _RARELY == 0
+        points = self.choice.profile.datapoints.values()
+        due = due or any(one.trust == "likely" and not one.keys for one in points)
         asked = answer if self.choice.profile is UNKNOWN else self.choice.open & answer.keys()
         news = [dp for dp in asked if answer[dp] and (due or dp not in self.shown)]
         return any(dp not in self.shown or answer[dp] != self.sent.get(dp) for dp in news)
+
+    def is_fuller(self, answer: Mapping[str, Any]) -> bool:
+        """Return whether an answer has all that was ever sent, as none before had."""
+        return len(answer) > self.judged and answer.keys() >= self.sent.keys()
 
     @property
     def is_open(self) -> bool:
@@ -128,7 +142,7 @@ class _MeterChoice:
 
         What a zero means stays as it is if the datapoint had another value before.
         """
-        if not answer.keys() > self.sent.keys():
+        if not self.is_fuller(answer):
             return frozenset()
         points = choice.profile.datapoints
         decided = {dp for dp, raw in answer.items() if raw and dp not in choice.open}
@@ -179,7 +193,8 @@ class Choices:
         """
         kept = self._known(meter)
         if kept is None:
-            choice = self._keep(_MeterChoice(meter, self._choose(meter, answer), answer, 1), None)
+            first = _MeterChoice.first(meter, self._choose(meter, answer), answer)
+            choice = self._keep(first, None)
             decoded = decode(answer, choice.profile)
         else:
             decoded = decode(answer, kept.choice.profile)
@@ -206,11 +221,11 @@ class Choices:
                 "meter %s: its answers contradict the recognised profile, which is withdrawn",
                 meter.name,
             )
-            anew = _MeterChoice(meter, self._choose(meter, answer), answer, 1)
+            anew = _MeterChoice.first(meter, self._choose(meter, answer), answer)
             return self._keep(anew, kept.choice)
         if later.unmet and later.unmet % _MOVED == 0 and (other := self._other(later, answer)):
             log.warning("meter %s: its datapoints are those of another firmware", meter.name)
-            return self._keep(_MeterChoice(meter, other, answer, 1), kept.choice)
+            return self._keep(_MeterChoice.first(meter, other, answer), kept.choice)
         if later.growth and (proved := later.growth.divisors(answer)):
             return self._keep(replace(later, choice=_scaled(kept.choice, proved)), kept.choice)
         if not (kept.outdated or kept.may_change_by(answer)):
@@ -222,8 +237,11 @@ class Choices:
         whole = len(answer) >= _WHOLE * len(sent)
         choice = self._choose(meter, answer if whole else sent, answer)
         if choice.profile is UNKNOWN or not kept.outdated:
-            choice = _over(kept.choice, choice, kept.overruled(choice, answer))
-        return self._keep(replace(later, choice=choice, sent=sent, outdated=False), kept.choice)
+            silent = kept.sent.keys() - answer.keys()
+            choice = _over(kept.choice, choice, kept.overruled(choice, answer), silent)
+        judged = max(kept.judged, len(answer))
+        later = replace(later, choice=choice, sent=sent, outdated=False, judged=judged)
+        return self._keep(later, kept.choice)
 
     def _other(self, kept: _MeterChoice, answer: Mapping[str, Any]) -> Choice | None:
         """Return a profile that an answer fits, instead of the one that it no longer does."""
@@ -276,7 +294,8 @@ class Choices:
             return None
         choice = Choice(left.profile, open=frozenset(left.open), guessed=True)
         growth = Growth.of(_unscaled(choice))
-        kept = _MeterChoice(meter, choice, dict.fromkeys(left.sent), growth=growth)
+        sent = dict.fromkeys(left.sent)
+        kept = _MeterChoice(meter, choice, sent, growth=growth, judged=len(sent))
         with self._lock:
             self._kept[meter.name] = kept
         return kept
@@ -319,14 +338,20 @@ def _refuses(decoded: Decoded) -> bool:
     return bool(decoded.refused or weigh(decoded.values).refusals)
 
 
-def _over(before: Choice, after: Choice, overruled: Collection[str]) -> Choice:
-    """Keep earlier conclusions: an answer with less evidence must not change a scale."""
+def _over(
+    before: Choice, after: Choice, overruled: Collection[str], silent: Collection[str]
+) -> Choice:
+    """Keep earlier conclusions: an answer with less evidence must not change a scale.
+
+    What it is `silent` of keeps its meaning, which no other datapoint takes.
+    """
     if after.profile is UNKNOWN:
         return before
     if before.profile.name != after.profile.name and not (before.guessed and after.guessed):
         return after
     known = before.profile.datapoints
-    settled = {
+    held = {name: point for name, point in known.items() if name in silent and point.keys}
+    settled = held | {
         name: point
         for name, point in known.items()
         if point.trust not in ("doubtful", "unproven")
@@ -334,15 +359,20 @@ def _over(before: Choice, after: Choice, overruled: Collection[str]) -> Choice:
         and name not in before.open
         and name not in overruled
     }
-    taken = {key for point in settled.values() for key in point.keys}
+    reserved, taken = ({key for one in of.values() for key in one.keys} for of in (held, settled))
     more = {
         name: point
         for name, point in after.profile.datapoints.items()
-        if taken.isdisjoint(point.keys)
-        or name in overruled
-        or (name in known and known[name].keys == point.keys)
+        if reserved.isdisjoint(point.keys)
+        and (
+            taken.isdisjoint(point.keys)
+            or name in overruled
+            or (name in known and known[name].keys == point.keys)
+        )
     }
-    return replace(after, profile=after.profile.with_datapoints({**more, **settled}))
+    raw = {name: one for name, one in known.items() if not one.keys or one.trust == "unproven"}
+    profile = after.profile.with_datapoints({**raw, **more, **settled})
+    return replace(after, profile=profile, open=after.open | (before.open & held.keys()))
 
 
 def _change(before: Profile, after: Profile) -> Change | None:

@@ -7,7 +7,7 @@ from typing import Any
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import Hint, unpack
 from esquirell.domain.frames.text import looks_like_json
-from esquirell.domain.inference import correction, neighbours, scaling, words
+from esquirell.domain.inference import correction, neighbours, scaling, twins, words
 from esquirell.domain.inference.inferred import InferredDatapoint, sentinels
 from esquirell.domain.inference.meaning import counter_added_to, frame_suffix, meaning_of
 from esquirell.domain.inference.specification import Specified, with_days
@@ -47,7 +47,7 @@ def infer(described: Sequence[Specified], answer: Mapping[str, Any], category: s
     if category not in INVERTERS:
         neighbours.total_of_phases(points, answer)
         neighbours.choose_total(points, answer)
-    _drop_idle_twins(points)
+    twins.settle(points)
     _keep_open(points)
     datapoints = {one.spec.name: one.datapoint() for one in sorted(points, key=_rank)}
     return Profile(
@@ -157,14 +157,6 @@ def _choose_counters(points: Sequence[InferredDatapoint]) -> None:
     for key, several in rivals.items():
         if len(several) > 1:
             _settle(several, _sum_of_parts(key, rivals))
-
-
-def _drop_idle_twins(points: Sequence[InferredDatapoint]) -> None:
-    """Of two datapoints with one meaning, drop the one that is zero: order decides nothing."""
-    measured = {point.key for point in points if point.raw}
-    for point in points:
-        if point.raw == 0 and point.key in measured:
-            point.drop("another datapoint with this meaning has a value")
 
 
 def _settle(several: list[InferredDatapoint], parts: float | None) -> None:

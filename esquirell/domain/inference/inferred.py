@@ -73,7 +73,7 @@ class InferredDatapoint:
             suffix=self.suffix,
             direction=self.direction,
             adds=None if measures else self.adds,
-            trust=self.trust if measures else "sure",
+            trust=self.trust if measures or self.trust == "likely" else "sure",
             note=self.note if measures else "",
             sentinels=sentinels(self.spec) if self.key else (),
         )

@@ -176,7 +176,7 @@ def total_of_phases(points: Sequence[InferredDatapoint], answer: Mapping[str, An
 
 
 def choose_total(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> None:
-    """Keep one of several totals of power: the one that the phases add up to, else `…total…`.
+    """Drop the totals of power that the phases don't add up to, if one is their sum.
 
     Chargers of three phases have `power_total` and `sigle_phase_power`, which is that of one phase
     or stays zero.
@@ -185,13 +185,9 @@ def choose_total(points: Sequence[InferredDatapoint], answer: Mapping[str, Any])
     phases = [one for one in _frames(points, answer, inverter=False) if one.get("voltage")]
     watts = sum(map(_watts, phases))
     near = [one for one in totals if abs((one.value or 0) - watts) <= _SUM_ABOUT * abs(watts)]
-    is_loaded = abs(watts) >= _LEAST_W
-    among = near if is_loaded else totals
-    named = [one for one in among if "total" in words_of(one.spec.code)]
-    best = next(iter(named or (near if is_loaded else [])), None)
-    for one in totals if best else ():
-        if best and one is not best:
-            one.drop(f"{best.spec.code} is the power of the device")
+    for one in totals if near and abs(watts) >= _LEAST_W else ():
+        if one not in near:
+            one.drop(f"{near[0].spec.code} is the power of the device")
 
 
 def _apparent(fields: Mapping[str, float]) -> float:

@@ -55,10 +55,10 @@ def scale(point: InferredDatapoint) -> None:
     if point.meaning and not point.meaning.sure:
         point.doubt("only one known product has it: compare it with the meter's display")
     if point.spec.scale is None:
-        _usual(point, unit)
+        _usual(point)
         return
     point.divisor = 10**point.spec.scale / _size(point, unit)
-    if unit is not None and not _fits(point, unit):
+    if not fits_its_unit(point):
         point.doubt(f"the maker's unit {point.spec.unit.strip()} does not fit this quantity")
     elif point.key and point.key.startswith("energy"):
         _doubt_counter(point, unit)
@@ -91,15 +91,21 @@ def _size(point: InferredDatapoint, unit: Unit | None) -> float:
     return 1 / 1000 if in_milli else 1
 
 
+def fits_its_unit(point: InferredDatapoint) -> bool:
+    """Whether a datapoint is described without a unit, or with one of its quantity."""
+    unit = unit_of(point.spec.unit)
+    return unit is None or _fits(point, unit)
+
+
 def _fits(point: InferredDatapoint, unit: Unit) -> bool:
     return unit.dimension in _DIMENSIONS.get(point.quantity, ("energy",))
 
 
-def _usual(point: InferredDatapoint, unit: Unit | None) -> None:
+def _usual(point: InferredDatapoint) -> None:
     """Use the usual scale if the maker specifies none, with a doubt."""
     point.divisor = _USUAL_BY_CODE.get(point.spec.code) or _USUAL.get(point.quantity, 1)
     point.doubt("the maker gives no scale: the usual one is assumed")
-    if unit is not None and not _fits(point, unit):
+    if not fits_its_unit(point):
         point.doubt(f"the maker's unit {point.spec.unit.strip()} does not fit this quantity")
 
 
