@@ -26,7 +26,7 @@ MISNAMED = {"19": point("power_total", "W", 1), "21": point("cur_power", "W", 1)
 REST, LITTLE, LOAD = ({"18": milliamperes, "20": 2301} for milliamperes in (0, 100, 4187))
 
 
-def histories(twins: Sequence[str]) -> Iterator[list[Mapping[str, int]]]:
+def histories(twins: Sequence[str]) -> Iterator[Sequence[Mapping[str, int]]]:
     """Return up to two answers, with each of two datapoints absent, at zero or at a value."""
     one, other = twins
     said = [
@@ -70,7 +70,7 @@ def after(mapping: Mapping[str, Any], history: Sequence[Mapping[str, int]]) -> D
 def test_neither_order_nor_a_zero_decides_between_two_datapoints(
     twins: Mapping[str, Any], last: Mapping[str, int], key: str, value: float | None
 ) -> None:
-    answer = REST | last
+    answer = {**REST, **last}
     for history in histories(list(twins)):
         came = after(twins, [*history, answer])
         assert came.values.get(key) == value, history
