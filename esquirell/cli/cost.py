@@ -73,7 +73,7 @@ def cost(
         sys.stdout.writelines(cost_lines(rows, call.storage.calendar, resolution))
     else:
         lines = [_line(row, call.storage.calendar, resolution) for row in rows]
-        _print(lines, behind(meters, call.settings.meters))
+        _print(lines, behind({row.meter for row in rows}, call.settings.meters))
 
 
 def _rows(call: Call, query: CostQuery) -> list[CostRow]:

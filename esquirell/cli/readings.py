@@ -10,11 +10,12 @@ import click
 from esquirell.cli import export
 from esquirell.cli.call import Call, Command, OneOf, misuse, pass_call
 from esquirell.cli.export import load_arrow, new_file
-from esquirell.cli.meter_names import METER, behind, expand
+from esquirell.cli.meter_names import METER, expand
 from esquirell.cli.moments import SINCE, UNTIL, span_of
 from esquirell.cli.output import working
 from esquirell.cli.rows import print_table, write_csv, write_json
 from esquirell.domain.errors import CommandError
+from esquirell.domain.meter import Meter
 from esquirell.domain.periods import PERIODS, Calendar
 from esquirell.domain.record import record
 from esquirell.services.history import VIEWS, Found, Query, View
@@ -94,7 +95,7 @@ def readings(call: Call, /, **given: Any) -> None:  # noqa: ANN401 - as click ha
         with new_file(options.output, force=options.force) as file:
             export.write(form, found, file, calendar)
     else:
-        _print(found, form, calendar, behind(found.columns.of, call.settings.meters))
+        _print(found, form, calendar, call.settings.meters)
 
 
 def _form(call: Call, options: Options) -> str:
@@ -140,14 +141,14 @@ def _named(call: Call, names: Sequence[str]) -> list[str]:
     return expand(names, call.settings.meters, {*call.settings.meter_names, *stored})
 
 
-def _print(found: Found, form: str, calendar: Calendar, contained: set[str]) -> None:
+def _print(found: Found, form: str, calendar: Calendar, meters: Sequence[Meter]) -> None:
     match form:
         case "json":
             write_json(found.rows, found.columns, sys.stdout)
         case "csv":
             write_csv(found.rows, found.columns, sys.stdout, calendar)
         case _:
-            print_table(found.rows, found.columns, calendar, contained)
+            print_table(found.rows, found.columns, calendar, meters)
 
 
 statistics = Command(

@@ -13,9 +13,11 @@ from typing import TextIO
 
 import click
 
+from esquirell.cli.meter_names import behind
 from esquirell.cli.moments import SHOWN
 from esquirell.cli.output import in_terminal, say
 from esquirell.cli.values import shown
+from esquirell.domain.meter import Meter
 from esquirell.domain.periods import Calendar
 from esquirell.domain.quantity import is_quantity_key
 from esquirell.domain.statistic import quantity_of
@@ -65,30 +67,33 @@ def write_csv(
 
 
 def print_table(
-    rows: Iterable[Row], columns: Columns, calendar: Calendar, contained: Collection[str]
+    rows: Iterable[Row], columns: Columns, calendar: Calendar, meters: Sequence[Meter]
 ) -> None:
     """Print what fits in a terminal, in local time; everything when piped.
 
-    The sums leave out the `contained` meters, whose energy another one measures as well.
+    The sums leave out those of the `meters` whose energy another one has measured as well.
     """
     if not in_terminal():
         write_csv(rows, columns, sys.stdout, calendar, separator="\t")
         return
     keys, widths = _layout(columns)
-    sums: dict[str, float] = {}
+    energies: dict[str, dict[str, float]] = {}
     count = 0
     marked = False
     for row in rows:
         if not count:
             _print_headings(calendar.zone, keys, widths)
         count += 1
-        if columns.view != "raw" and row.meter not in contained:
-            _add(sums, row, keys)
+        if columns.view != "raw":
+            _add(energies, row, keys)
         marked = marked or row.estimated
         cells = [(key, shown(key, row.values.get(key))) for key in keys]
         time = _time(row, columns.view, calendar, widths[0])
         sys.stdout.write(_line(time, row.meter, cells, widths) + "\n")
-    if sums and count > 1:
+    contained = behind(energies, meters)
+    summed = energies and count > 1
+    if summed:
+        sums = _sums(energies, contained)
         cells = [(key, shown(key, sums[key]) if key in sums else "") for key in keys]
         sys.stdout.write(_line(_SUM, "", cells, widths) + "\n")
     sys.stdout.flush()
@@ -97,7 +102,7 @@ def print_table(
         return
     if marked:
         say(_ESTIMATED, err=True)
-    if sums:
+    if summed:
         say_uncounted(contained)
     if hidden := len(set(columns.keys) - set(keys)):
         are = "quantity is" if hidden == 1 else "quantities are"
@@ -131,12 +136,23 @@ def _print_headings(zone: str, keys: Sequence[str], widths: tuple[int, int]) -> 
     click.echo(_line("", "", [(key, quantity_of(key).unit) for key in keys], widths))
 
 
-def _add(sums: dict[str, float], row: Row, keys: Iterable[str]) -> None:
-    """Add the energies of a period to the sums."""
+def _add(energies: dict[str, dict[str, float]], row: Row, keys: Iterable[str]) -> None:
+    """Add the energies of a period to those of its meter."""
     for key in keys:
         value = row.values.get(key)
         if value is not None and is_quantity_key(key) and quantity_of(key).unit == "kWh":
-            sums[key] = sums.get(key, 0.0) + value
+            of = energies.setdefault(row.meter, {})
+            of[key] = of.get(key, 0.0) + value
+
+
+def _sums(
+    energies: Mapping[str, Mapping[str, float]], contained: Collection[str]
+) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for meter, of in energies.items():
+        for key, kwh in of.items() if meter not in contained else ():
+            sums[key] = sums.get(key, 0.0) + kwh
+    return sums
 
 
 def _layout(columns: Columns) -> tuple[Sequence[str], tuple[int, int]]:

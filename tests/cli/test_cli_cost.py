@@ -192,3 +192,22 @@ def test_the_sum_counts_energy_once_that_two_meters_measure_and_each_fee(house: 
     assert total[:4] == main[:4]
     assert float(total[4]) == float(main[4]) + float(fridge[4])
     assert float(total[5]) == pytest.approx(float(main[5]) + float(fridge[4]), abs=0.011)
+
+
+def test_the_sum_counts_a_meter_behind_one_without_a_tariff(house: Home) -> None:
+    behind = [meter(name, upstream='upstream = "main"') for name in ("fridge", "ice")]
+    house.configure(meter(), *behind, TARIFF.replace('["main"]', '["fridge", "ice"]'))
+    house.store(
+        [
+            Reading(name, MIDNIGHT + timedelta(hours=hour), {"energy_import": hour})
+            for name in ("fridge", "ice")
+            for hour in (0, 9)
+        ],
+        {},
+    )
+    command = [sys.executable, "-m", "esquirell", "cost", *SPAN, "--resolution", "month"]
+    with Terminal(command, columns=120) as terminal:
+        assert terminal.finish() == 0, terminal.text
+    cells = [line.split() for line in terminal.text.splitlines()]
+    assert next(row[1] for row in cells if row[:1] == ["sum"]) == "18.00"
+    assert "leaves out" not in terminal.text

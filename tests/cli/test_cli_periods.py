@@ -196,3 +196,35 @@ def test_the_sum_counts_energy_once_that_two_meters_measure(home: Home) -> None:
             assert terminal.finish() == 0, terminal.text
         assert next(line for line in terminal.text.splitlines() if "sum " in line).split()[1] == kwh
         assert f"the sum leaves out what is behind another meter: {contained}" in terminal.text
+
+
+def test_a_meter_that_measured_nothing_contains_none_and_one_row_has_no_sum(home: Home) -> None:
+    home.configure(
+        meter(),
+        meter("fridge", upstream='upstream = "main"'),
+        meter("ice", upstream='upstream = "fridge"'),
+    )
+    home.store(
+        [
+            *(
+                Reading(name, MIDNIGHT + timedelta(hours=hour), {"energy_import": hour * kwh})
+                for name, kwh in {"fridge": 2.0, "ice": 1.0}.items()
+                for hour in (0, 1)
+            ),
+            *(
+                Reading("main", MIDNIGHT + timedelta(hours=hour), {"voltage": 230})
+                for hour in (0, 1)
+            ),
+        ],
+        {
+            name: MeterStatus(keys=("energy_import", "voltage"))
+            for name in ("main", "fridge", "ice")
+        },
+    )
+    command = [sys.executable, "-m", "esquirell", "statistics", "--since", "2025-11-19"]
+    for named, row in (((), "2.00"), (("main", "ice"), "1.00"), (("ice",), None)):
+        with Terminal([*command, *named]) as terminal:
+            assert terminal.finish() == 0, terminal.text
+        sums = [line.split()[1] for line in terminal.text.splitlines() if "sum " in line]
+        assert sums[:1] == ([row] if row else []), terminal.text
+        assert ("the sum leaves out" in terminal.text) == (not named)
