@@ -247,6 +247,13 @@ class Transport(RedisTransport):
     _of_loop: set[object]
     _loop_callbacks: frozenset[object] = frozenset()
 
+    def create_channel(self, connection: Connection) -> RedisChannel:
+        """Open a channel; in a worker's loop it waits longer for messages."""
+        channel = cast("Channel", super().create_channel(connection))
+        if self._reminder is not None:
+            channel.brpop_timeout = WAIT_S
+        return channel
+
     def close_connection(self, connection: Connection) -> None:
         """Close it, and take what it does at each round from the loop: kombu leaves that there."""
         for callback in self._loop_callbacks:

@@ -110,7 +110,7 @@ class Pages:
         return self._ask("POST", path, urllib.parse.urlencode(fields))
 
     def send(self, task: str, **kwargs: object) -> str:
-        body = json.dumps({"kwargs": kwargs, "queue": "commands"})
+        body = json.dumps({"kwargs": kwargs})
         reply = self._ask("POST", f"/api/task/send-task/{task}", body)
         return str(reply.json["task-id"])
 

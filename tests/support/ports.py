@@ -5,12 +5,15 @@ import os
 import random
 import socket
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 # Below the range from which the kernel gives ports to clients; each worker has its own part.
 FIRST, PER_WORKER = 18_000, 1_500
+# Those given out lately may not be in use yet.
+_given: deque[int] = deque(maxlen=PER_WORKER // 5)
 
 
 def free_port() -> int:
@@ -18,7 +21,8 @@ def free_port() -> int:
     first = FIRST + worker * PER_WORKER
     while True:
         port = random.randrange(first, first + PER_WORKER)
-        if _is_free(port):
+        if port not in _given and _is_free(port):
+            _given.append(port)
             return port
 
 
