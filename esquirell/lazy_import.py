@@ -47,7 +47,7 @@ def missing(name: str) -> Iterator[None]:
         yield
         return
     # Importing a module that is None fails.
-    sys.modules[name] = None  # type: ignore[assignment]
+    sys.modules[name] = None  # type: ignore[assignment]  # no module is meant
     try:
         yield
     finally:
