@@ -125,6 +125,7 @@ def test_the_values_of_an_offline_meter_become_unknown(broker: Mosquitto) -> Non
         assert told(600) == []
         observer.forget()
         publisher.reading(measured(900, 800, 7.6), KEYS)
+        assert len(published(publisher, observer, STATE)) == 1
         assert told(1100) == [left("15:00", 7.6)]
 
 
