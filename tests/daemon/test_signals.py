@@ -15,6 +15,8 @@ from esquirell.daemon.signals import Flag, StartInterruption, flag_of
 # The command line hangs up on itself as soon as it begins to load.
 HANGS_UP = """
 import os, signal, sys
+# It may be ignored where the tests run, as under nohup, and what they start inherits that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from esquirell.__main__ import main
 class Hangup:
     def find_spec(self, name, path=None, target=None):
