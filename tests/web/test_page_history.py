@@ -89,7 +89,7 @@ def test_statistics_that_take_long_are_not_waited_for(house: House, browser: Bro
         other.execute("BEGIN IMMEDIATE")
         text = browser.get(address).text
         other.rollback()
-    assert "Statistics are being worked up" in text
+    assert "Statistics are being calculated" in text
     assert "0 of 4 days done." in text
     assert "data-await" in text
     assert 'class="plot"' not in text
