@@ -29,10 +29,6 @@ class Service:
         """Count the readings stored so far."""
         return int(self.rows("SELECT count(*) FROM reading")[0][0]) if self._has_tables() else 0
 
-    def booked(self) -> int:
-        """Count the meters that have statistics."""
-        return int(self.rows("SELECT count(*) FROM rollup")[0][0]) if self._has_tables() else 0
-
     def rows(self, query: str) -> list[tuple[int, ...]]:
         """Ask the database."""
         address = f"file:{self.database}?mode=ro"

@@ -41,10 +41,10 @@ def measure(run: Run) -> Result:
     seconds = int(60 * (QUICK_MINUTES if run.quick else MINUTES))
     with run.scratch() as folder, ExitStack() as stack:
         quiet, idle, busy = (_house(stack, folder, every_s) for every_s in (60, 0, 1))
-        # What a held meter says at first is stored at the end of its minute, its first statistics
-        # up to a minute later: neither belongs to a service at rest.
+        # What a held meter says at first is stored at the end of its minute: it does not belong to
+        # a service at rest.
         for house in (quiet, idle, busy):
-            wait_until(lambda house=house: house.ours.booked() > 0, START_S)  # type: ignore[misc]  # bound at once
+            wait_until(lambda house=house: house.ours.readings() > 0, START_S)  # type: ignore[misc]  # bound at once
         time.sleep(QUICK_SETTLE_S if run.quick else SETTLE_S)
         run.say(f"steady: watching three services for {seconds} s")
         before, began = [house.used() for house in (quiet, idle)], time.time()
