@@ -27,7 +27,7 @@ from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.requests import Pace
 from esquirell.mqtt.retained import Present, RetainedTopics, ours
 from esquirell.mqtt.schedules import ScheduleStates, States, Version
-from esquirell.mqtt.topics import Topics
+from esquirell.mqtt.topics import BIRTH, Topics
 
 log = logging.getLogger(__name__)
 
@@ -110,8 +110,8 @@ class Bridge:
     def start(self) -> None:
         """Subscribe to what concerns the bridge; call once, before the connection starts."""
         self._connection.on_connect(self._connected)
-        if self._topics.discovery_prefix:
-            self._connection.subscribe(self._topics.birth, self._born, qos=0)
+        for topic in {BIRTH, self._topics.birth} if self._topics.discovery_prefix else ():
+            self._connection.subscribe(topic, self._born, qos=0)
         self._retained.start()
 
     def on_work(self, hook: Callable[[], None]) -> None:
@@ -265,7 +265,7 @@ class Bridge:
             return
         self._announced[name] = known
         device = meter_device(self._topics, info, self._facts.about)
-        self._retained.publish(topic, device, "meter", name)
+        self._retained.announce(topic, device, "meter", name)
 
     def _watch(self, name: str, info: MeterInfo) -> None:
         """Publish a meter's availability, even if nothing polls it any more."""

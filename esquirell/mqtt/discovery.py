@@ -137,12 +137,27 @@ def base_topic_of(payload: bytes) -> str | None:
 
 
 def components_of(payload: bytes) -> dict[str, str]:
-    """Return the components of a discovery message with their platforms."""
+    """Return the components that a discovery message announces, with their platforms."""
     try:
         components = read_foreign(payload)["components"]
-        return {key: str(component["platform"]) for key, component in components.items()}
+        found = {key: str(component["platform"]) for key, component in components.items()}
+        return {key: platform for key, platform in found.items() if len(components[key]) > 1}
     except (LookupError, TypeError, AttributeError):
         return {}
+
+
+def following(message: Mapping[str, Any], earlier: bytes) -> dict[str, Any]:
+    """Return a discovery message that removes only components that the earlier one announces.
+
+    openHAB refuses a whole device for one component that has nothing but a platform.
+    """
+    known = components_of(earlier)
+    components = {
+        key: component
+        for key, component in message["components"].items()
+        if len(component) > 1 or key in known
+    }
+    return {**message, "components": components}
 
 
 def _meter(topics: Topics, info: MeterInfo, about: About) -> dict[str, object]:

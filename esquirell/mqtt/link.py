@@ -165,10 +165,15 @@ class Link:
         """Acknowledge a handled message; return whether that could be sent."""
         return self._client.ack(message.number, 1) == MQTTErrorCode.MQTT_ERR_SUCCESS
 
-    def subscribe(self, topic_filter: str, qos: int, *, own: bool) -> None:
-        """Subscribe to a filter; retained messages are marked as such."""
+    def subscribe(
+        self, topic_filter: str, qos: int, *, own: bool, as_published: bool = False
+    ) -> None:
+        """Subscribe to a filter; messages that were retained before are marked as such.
+
+        With `as_published` (MQTT 5) also those that are published to be retained.
+        """
         if self._options.protocol == "5":
-            options = SubscribeOptions(qos, noLocal=not own, retainAsPublished=True)
+            options = SubscribeOptions(qos, noLocal=not own, retainAsPublished=as_published)
             _, number = self._client.subscribe(topic_filter, options=options)
         else:
             _, number = self._client.subscribe(topic_filter, qos)

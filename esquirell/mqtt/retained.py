@@ -8,7 +8,7 @@ from esquirell.domain.payload import read_foreign
 from esquirell.domain.reading import measured_at
 from esquirell.domain.record import record
 from esquirell.mqtt.client import Connection
-from esquirell.mqtt.discovery import base_topic_of
+from esquirell.mqtt.discovery import base_topic_of, following
 from esquirell.mqtt.link import Message
 from esquirell.mqtt.memory import Memory
 from esquirell.mqtt.topics import Topics
@@ -79,6 +79,11 @@ class RetainedTopics:
         self._published[topic] = kind, name
         self._connection.retain(topic, payload)
         self._memory.note_announced(topic)
+
+    def announce(self, topic: str, device: Mapping[str, object], kind: str, name: str) -> None:
+        """Publish a discovery message, after the one that was published here or is held."""
+        earlier = self._connection.retained(topic) or self.held(topic)
+        self.publish(topic, following(device, earlier), kind, name)
 
     def adopt(self, topic: str, kind: str, name: str) -> None:
         """Watch a topic that others publish for a meter or its cost (`kind`)."""

@@ -66,7 +66,7 @@ class ScheduleStates:
         for name, state in states.items() if self._topics.discovery_prefix else ():
             device = schedule_device(self._topics, self._about, name, state)
             topic = self._topics.schedule_discovery(name)
-            self._retained.publish(topic, device, "schedule", name)
+            self._retained.announce(topic, device, "schedule", name)
         # After a start everything is new, which is no event.
         if before is not None:
             self._report(before, states)

@@ -5,6 +5,8 @@ from typing import Any
 
 from esquirell.domain.record import record
 
+# Home Assistant's birth message stays there, whatever its discovery prefix.
+BIRTH = "homeassistant/status"
 _NOT_FOR_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 _NOT_FOR_ENTITIES = re.compile(r"[^a-z0-9_]")
 
@@ -51,7 +53,7 @@ class Topics:
 
     @property
     def birth(self) -> str:
-        """Where Home Assistant announces that it has started."""
+        """Where what reads the announcements says that it has started, as at `BIRTH`."""
         return f"{self.discovery_prefix}/status"
 
     @property

@@ -240,7 +240,7 @@ class Traffic:
 
     def _subscribe(self, link: Link, known: int) -> int:
         for subscription in self.subscriptions[known:]:
-            link.subscribe(subscription.filter, subscription.qos, own=subscription.own)
+            _ask_for(link, subscription)
             known += 1
         return known
 
@@ -262,7 +262,7 @@ class Traffic:
                 del link.denied[topic]
         for subscription in self.subscriptions:
             if subscription.filter in link.unreadable:
-                link.subscribe(subscription.filter, subscription.qos, own=subscription.own)
+                _ask_for(link, subscription)
 
     def _flush(self, link: Link, options: Options) -> None:
         while link.has_room:
@@ -298,6 +298,12 @@ class Traffic:
         self._limit.cut([message.size for message in link.unconfirmed])
         self._outbox.give_back([*link.unconfirmed, *([self._next] if self._next else [])])
         self._next = None
+
+
+def _ask_for(link: Link, subscription: Subscription) -> None:
+    """Ask for the messages; a handler that keeps them also learns which are to be retained."""
+    filter_, qos, _, keeps, own = subscription
+    link.subscribe(filter_, qos, own=own, as_published=keeps)
 
 
 def _hand_over(message: Message, handler: Handler) -> bool:

@@ -32,15 +32,16 @@ _CATEGORIES = ("zndb", "znnbq", "wxnbq")
 _PLUGS = ("cz", "pc", "dlq", "tdq")
 # Where the list is in `snapshot.json` and in `tuya-raw.json`.
 _LISTS = ("devices", "result")
-# Names in other lists: snapshot.json, the cloud's answers, localtuya's configuration.
+# Names in other lists: snapshot.json, the cloud's answers, localtuya's configuration, and those
+# that rustuya-bridge and evcc take.
 _OTHER_NAMES = {
-    "id": ("gwId", "device_id"),
-    "key": ("local_key",),
-    "ip": ("host",),
-    "version": ("ver", "protocol_version"),
+    "id": ("gwId", "device_id", "devId"),
+    "key": ("local_key", "localKey", "localkey"),
+    "ip": ("host", "ipAddress", "address"),
+    "version": ("ver", "protocol_version", "protocol"),
     "name": ("friendly_name",),
-    "parent": ("gateway_id", "parent_id"),
-    "node_id": ("cid",),
+    "parent": ("gateway_id", "parent_id", "gatewayId", "parentId"),
+    "node_id": ("cid", "nodeId"),
     "product_id": ("productKey", "product_key"),
 }
 _DESCRIPTION = ("category", "product_id", "mapping")
@@ -214,10 +215,18 @@ def _parsed(content: bytes, name: str) -> list[Entry]:
 
 
 def _by_id(document: Mapping[str, Any]) -> Mapping[str, Any] | list[Any]:
-    """Return the devices of an object that has them by their ids; anything else as it is."""
-    found = list(document.values())
-    ids = [entry.get("id") if isinstance(entry, dict) else None for entry in found]
-    return found if ids and ids == list(document) else document
+    """Return the devices of an object that has them by their ids; anything else as it is.
+
+    Older rustuya-bridges do not repeat the ids.
+    """
+    if not document or not all(isinstance(entry, dict) for entry in document.values()):
+        return document
+    found = [_renamed({"id": id_} | entry) for id_, entry in document.items()]
+    alike = all(
+        entry["id"] == id_ and (entry.get("key") or entry.get("parent"))
+        for id_, entry in zip(document, found, strict=True)
+    )
+    return found if alike else document
 
 
 def _renamed(entry: Entry) -> Entry:

@@ -38,7 +38,8 @@ def _of_entry(entry: Entry) -> Iterator[Entry]:
     if entry.get("domain") == "tuya_local":
         yield {**settings, "name": entry.get("title"), "node_id": settings.get("device_cid")}
     elif entry.get("domain") == "localtuya":
-        for device in _dict(settings.get("devices")).values():
+        # Before version 4 each device had an entry of its own.
+        for device in (_dict(settings.get("devices")) or {"": settings}).values():
             yield _dict(device)
 
 

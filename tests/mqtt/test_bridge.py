@@ -3,6 +3,7 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from support.mosquitto import Mosquitto
 from support.mqtt_observer import Observer, Seen, about, retained
 from support.mqtt_parts import (
@@ -117,13 +118,17 @@ def test_the_bridge_rests_until_something_is_due(
         assert bridge.tick() == REST_S
 
 
-def test_a_birth_renews_everything(broker: Mosquitto, house: House, observer: Observer) -> None:
+@pytest.mark.parametrize("is_retained", [False, True])
+def test_a_birth_renews_everything(
+    broker: Mosquitto, house: House, observer: Observer, *, is_retained: bool
+) -> None:
+    """Home Assistant may be told to retain its birth message."""
     with bridge_in(house, broker.port) as (bridge, connection):
         bridge.tick()
         settled(observer, connection)
         observer.forget()
-        observer.publish("homeassistant/status", b"online")
-        observer.publish("homeassistant/status", b"online")
+        for _ in range(2):
+            observer.publish("homeassistant/status", b"online", retain=is_retained)
         settled(observer, connection, "esquirell/births")
         bridge.tick()
         assert not observer.of(MAIN)
@@ -133,6 +138,21 @@ def test_a_birth_renews_everything(broker: Mosquitto, house: House, observer: Ob
         settled(observer, connection, "esquirell/renewed")
         topics = (MAIN, BRIDGE, FETCH, AVAILABILITY)
         assert [len(observer.of(topic)) for topic in topics] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("place", ["homeassistant", "ha"])
+def test_a_birth_is_heard_beside_a_prefix_of_ones_own(
+    broker: Mosquitto, house: House, observer: Observer, place: str
+) -> None:
+    """Home Assistant's birth stays where it was; Domoticz's comes below the prefix."""
+    with bridge_in(house, broker.port, Topics(discovery_prefix="ha")) as (bridge, connection):
+        bridge.tick()
+        settled(observer, connection)
+        observer.forget()
+        observer.publish(f"{place}/status", b"online")
+        settled(observer, connection, "esquirell/births")
+        house.later += 10
+        repeatedly(bridge.tick, lambda: observer.of("ha/device/esquirell/config"))
 
 
 def test_neither_an_old_birth_nor_a_death_renews_anything(

@@ -19,6 +19,7 @@ from support.mqtt_parts import (
     reading,
     refresh,
     repeatedly,
+    schedule,
     settled,
 )
 from support.waiting import eventually
@@ -143,11 +144,39 @@ def test_a_tariff_that_has_disappeared_takes_its_topic_and_sensors_along(
     broker: Mosquitto, house: House, observer: Observer
 ) -> None:
     observer.publish(COST, b'{"currency":"PLN"}', retain=True)
+    house.meters = [replace(info_of(), currency="PLN")]
+    with bridge_in(house, broker.port) as (bridge, connection):
+        refresh(house, bridge)
+        settled(observer, connection)
+    house.meters = [info_of()]
+    observer.forget()
     with bridge_in(house, broker.port) as (bridge, _):
         repeatedly(lambda: refresh(house, bridge), lambda: COST not in retained(broker.port))
-        observer.saw(lambda seen: seen.topic == MAIN and b'"cost_today"' in seen.payload)
-        components = json.loads(retained(broker.port)[MAIN])["components"]
+        components = observer.saw(lambda seen: seen.topic == MAIN).json["components"]
     assert components["cost_today"] == components["cost_this_month"] == {"platform": "sensor"}
+
+
+def test_nothing_is_removed_that_was_not_there(
+    broker: Mosquitto, house: House, observer: Observer
+) -> None:
+    """openHAB refuses a whole device for a component that has nothing but a platform."""
+
+    def bare() -> list[str]:
+        found = (json.loads(retained(broker.port)[topic])["components"] for topic in (MAIN, FETCH))
+        return [key for one in found for key, component in one.items() if len(component) == 1]
+
+    with bridge_in(house, broker.port) as (bridge, connection):
+        bridge.tick()
+        settled(observer, connection)
+        assert bare() == []
+        house.schedules = {"fetch": schedule(every=None, cron="0 3 * * *")}
+        bridge.tick()
+        settled(observer, connection, "esquirell/end/2")
+        assert bare() == ["interval"]
+        house.schedules = {"fetch": schedule(every=None, cron="0 4 * * *")}
+        bridge.tick()
+        settled(observer, connection, "esquirell/end/3")
+        assert bare() == []
 
 
 def test_a_cost_is_removed_with_its_tariff_or_its_meter(

@@ -252,12 +252,28 @@ def test_devices_that_a_list_does_not_describe_are_to_be_read(folder: Configurat
     assert not found.by_hand
 
 
-def test_the_state_of_rustuya_bridge_is_read(folder: ConfigurationFolder) -> None:
-    devices = [
-        {"id": "bf01", "name": "Plug", "key": KEY, "ip": "192.168.1.50", "version": "3.4"},
-        {"id": "bf02", "name": "Attic", "cid": "a4c1380123456789", "parent_id": "bf01"},
-    ]
-    file = folder.put("rustuya.json", json.dumps({device["id"]: device for device in devices}))
+OF_RUSTUYA: dict[str, dict[str, str]] = {
+    "bf01": {"name": "Plug", "key": KEY, "ip": "192.168.1.50", "version": "3.4"},
+    "bf02": {"name": "Attic", "cid": "a4c1380123456789", "parent_id": "bf01"},
+}
+# By hand, with names that it takes as well.
+BY_HAND = [
+    {"devId": "bf01", "localKey": KEY, "ipAddress": "192.168.1.50", "protocol": "3.4"},
+    {"devId": "bf02", "nodeId": "a4c1380123456789", "parentId": "bf01"},
+]
+
+
+@pytest.mark.parametrize(
+    "devices",
+    [
+        {id_: {"id": id_} | device for id_, device in OF_RUSTUYA.items()},
+        # Early releases write an id once only.
+        OF_RUSTUYA,
+        BY_HAND,
+    ],
+)
+def test_the_state_of_rustuya_bridge_is_read(folder: ConfigurationFolder, devices: object) -> None:
+    file = folder.put("rustuya.json", json.dumps(devices))
     plug, attic = read_devices(file).meters
     assert (plug.address, plug.protocol, plug.gateway) == ("192.168.1.50", "3.4", "")
     assert (attic.device_id, attic.gateway, attic.cid) == ("bf02", "bf01", "a4c1380123456789")
@@ -282,6 +298,7 @@ NO_JSON = (
         ("{", NO_JSON),
         ("\xff", NO_JSON),
         ("{}", "is not a list of devices: use tinytuya's devices.json"),
+        ('{"a": {"b": 1}}', "is not a list of devices: use tinytuya's devices.json"),
         ("[1]", "is not a list of devices: use tinytuya's devices.json"),
         (None, "does not exist: give the path of the devices.json that tinytuya's wizard wrote"),
     ],
@@ -382,6 +399,15 @@ def test_devices_of_localtuya_are_taken_over_to_be_read(folder: ConfigurationFol
     ]
     assert found.meters[0].product_id == "abcdefghij123456"
     assert found.undescribed == {"freezer", "attic"}
+
+
+def test_an_entry_for_each_device_as_early_localtuya_has_them_is_taken(
+    folder: ConfigurationFolder,
+) -> None:
+    data = {"device_id": "bf01", "friendly_name": "Freezer", "host": "192.168.1.51"}
+    data |= {"local_key": KEY, "protocol_version": "3.3"}
+    found = taken_from(folder, {"domain": "localtuya", "title": "Freezer", "data": data})
+    assert [(one.name, one.address) for one in found.meters] == [("freezer", "192.168.1.51")]
 
 
 @pytest.mark.parametrize(
