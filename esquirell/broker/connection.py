@@ -80,8 +80,11 @@ class Address:
     sentinels: Sentinels | None = None
 
 
-def connect(address: Address) -> redis.Redis:
-    """Return a client (it connects on first use)."""
+def connect(address: Address, keepalive_s: int = KEEPALIVE_CHECK_S) -> redis.Redis:
+    """Return a client (it connects on first use).
+
+    It tests a connection that was idle for `keepalive_s`, 0 for never, and each new one.
+    """
     options = dict(address.options)
     if address.password:
         options["password"] = address.password
@@ -89,7 +92,7 @@ def connect(address: Address) -> redis.Redis:
         "decode_responses": True,
         "socket_connect_timeout": CONNECT_S,
         "socket_timeout": ANSWER_S,
-        "health_check_interval": KEEPALIVE_CHECK_S,
+        "health_check_interval": keepalive_s,
         # Neither what it is told about us nor news of a hosted Redis: three round trips less.
         "driver_info": None,
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),

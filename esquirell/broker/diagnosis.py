@@ -1,10 +1,12 @@
 """What Redis reports about itself, and whether it does what is needed."""
 
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import redis
+from redis.client import Pipeline
 
 from esquirell.broker.connection import Client, reaching_redis
 from esquirell.broker.queue import KEY_PREFIX
@@ -17,6 +19,8 @@ KEEPS_ALL = "noeviction"
 ANY_KEY = "allkeys-"
 PREFIX = "esquirell:probe:"
 KEPT_MS = 5000
+# A Redis that takes longer to answer delays polls: each asks it twice.
+SLOW_S = 1.0
 # Only if the message before it was refused.
 WAIT_S = 0.01
 
@@ -31,13 +35,15 @@ return redis.call('get', KEYS[1])
 class RedisFacts:
     """The version, what happens when memory runs out, and whether it can (`limited`).
 
-    `too_old`: the version lacks what this program, or Celery, needs.
+    `too_old`: the version lacks what this program, or Celery, needs. `slow` says that it takes long
+    to answer; empty if it does not.
     """
 
     version: str
     too_old: bool
     policy: str
     limited: bool
+    slow: str = ""
 
     @property
     def loses_tasks(self) -> bool:
@@ -54,11 +60,19 @@ def examine(client: redis.Redis) -> RedisFacts:
     probe(client)
     with reaching_redis():
         # Not CONFIG GET, which users with few rights and hosted servers are refused.
+        began = time.monotonic()
         facts = client.info()
-    return facts_of(facts)
+    return facts_of(facts, slowness(time.monotonic() - began))
 
 
-def facts_of(facts: Mapping[str, Any]) -> RedisFacts:
+def slowness(answered_s: float) -> str:
+    """Say that Redis took long for an answer; empty if it did not."""
+    if answered_s < SLOW_S:
+        return ""
+    return f"Redis takes {answered_s:.1f} s to answer: polls are late; check the way to redis.url"
+
+
+def facts_of(facts: Mapping[str, Any], slow: str = "") -> RedisFacts:
     """Parse the facts from the answer to INFO."""
     # Valkey reports the Redis version that it is compatible with.
     version = str(facts.get("redis_version", "unknown"))
@@ -67,13 +81,18 @@ def facts_of(facts: Mapping[str, Any]) -> RedisFacts:
         _parts(version) < OLDEST,
         str(facts.get("maxmemory_policy", KEEPS_ALL)),
         bool(facts.get("maxmemory")),
+        slow,
     )
 
 
-def probe(client: Client) -> None:
-    """Write, run a script, pass a message and publish one.
+def _nothing(_: Pipeline) -> None:
+    """Ask nothing else."""
 
-    Raises UnavailableError with Redis' own words.
+
+def probe(client: Client, ask: Callable[[Pipeline], object] = _nothing) -> list[Any]:
+    """Write, run a script, pass a message and publish one; return the answers.
+
+    `ask` adds queries to the same round trip. Raises UnavailableError with Redis' own words.
     """
     key = PREFIX + uuid.uuid4().hex
     with reaching_redis():
@@ -88,4 +107,5 @@ def probe(client: Client) -> None:
             steps.brpop([f"{key}:queue"], timeout=WAIT_S)
             steps.delete(key)
             steps.publish(f"{KEY_PREFIX}/{database}.probe", "")
-            steps.execute()
+            ask(steps)
+            return steps.execute()

@@ -2,16 +2,19 @@
 
 import json
 import socket
+import time
 import uuid
 from collections.abc import Iterable
 
 import redis
 
 from esquirell.broker.connection import Client, reaching_redis
-from esquirell.broker.diagnosis import probe
+from esquirell.broker.diagnosis import probe, slowness
 from esquirell.domain.process import Order, Process, process_of
 
 ALIVE_S = 20
+# Keys that are looked through in one round trip.
+PAGE = 1000
 # A process that disappeared without shutting down is listed for a day.
 NAMED_S = 86_400
 ROLES = "esquirell:role:"
@@ -25,12 +28,16 @@ DIRECTORIES = "esquirell:places:"
 
 
 class Presence:
-    """Registers a process as alive, and lists those that are; an entry expires after 20 s."""
+    """Registers a process as alive, and lists those that are; an entry expires after 20 s.
+
+    `slow` says that Redis took long when the processes were listed; empty if it did not.
+    """
 
     def __init__(self, client: redis.Redis, instance: str) -> None:
         self._client = client
         self._instance = instance
         self._has_spoken = False
+        self.slow = ""
 
     def announce(self, process: Process, working: Iterable[str]) -> None:
         """Record this process and its roles as alive. Raises UnavailableError."""
@@ -52,10 +59,6 @@ class Presence:
         with reaching_redis():
             self._client.delete(*keys, f"{PROCESSES}{self._instance}")
 
-    def probe(self) -> None:
-        """Test what the roles need from Redis. Raises UnavailableError with Redis' own words."""
-        probe(self._client)
-
     def roles(self) -> dict[str, str]:
         """Return the roles that are alive anywhere, and since when. Raises UnavailableError."""
         with reaching_redis():
@@ -72,20 +75,30 @@ class Presence:
     def processes(self) -> list[Process]:
         """Return the processes that are alive, and those that disappeared within a day.
 
-        The living come first, by host and roles. Raises UnavailableError.
+        The living come first, by host and roles. In the same round trip it is tested what the roles
+        need from Redis. Raises UnavailableError with Redis' own words.
         """
+        first = probe(self._client, lambda steps: steps.scan(0, f"{PROCESSES}*", PAGE))[-1]
         with reaching_redis():
-            found = self._described()
+            found = self._described(*first)
         return sorted(found.values(), key=lambda one: (not one.alive, one.host, one.roles))
 
-    def _described(self) -> dict[str, Process]:
-        """Return the processes by the keys of their descriptions."""
-        keys = sorted(self._client.scan_iter(f"{PROCESSES}*", count=1000))
+    def _described(self, place: int, keys: Iterable[object]) -> dict[str, Process]:
+        """Return the processes by the keys of their descriptions.
+
+        `keys` are those found so far, when looking through all keys has come to `place`.
+        """
+        unique = {str(key) for key in keys}
+        while place:
+            place, more = self._client.scan(place, f"{PROCESSES}*", PAGE)
+            unique.update(map(str, more))
+        keys, began = sorted(unique), time.monotonic()
         with self._client.pipeline(transaction=False) as steps:
             for key in keys:
                 steps.get(key)
                 steps.ttl(key)
             answers = steps.execute()
+        self.slow = slowness(time.monotonic() - began)
         found = {}
         for key, text, left_s in zip(keys, answers[::2], answers[1::2], strict=True):
             process = _read(text)
@@ -96,7 +109,8 @@ class Presence:
 
     def _take_place(self, process: Process) -> None:
         """Forget a process that disappeared on this machine, whose roles this process now has."""
-        for key, other in self._described().items():
+        first = self._client.scan(0, f"{PROCESSES}*", PAGE)
+        for key, other in self._described(*first).items():
             same = (other.host, other.roles) == (process.host, process.roles)
             if same and not other.alive:
                 self._client.delete(key)

@@ -50,7 +50,8 @@ def health(call: Call, role: str | None, *, here: bool) -> None:
     if not call.json:
         names = dict.fromkeys(name.partition("@")[0] for process in ours for name in process.roles)
         say(f"{', '.join([role] if role else names)}: working")
-        for note in (*_gone(processes), *_silent(call, failures or {})):
+        slow = [call.presence.slow] if call.presence.slow else []
+        for note in (*slow, *_gone(processes), *_silent(call, failures or {})):
             say(note)
 
 
@@ -68,7 +69,6 @@ def _processes(call: Call) -> tuple[Sequence[Process], list[str]]:
     """Return the processes, and why they are unknown where Redis does not serve us."""
     try:
         # A Redis that refuses is no better than one that is missing.
-        call.presence.probe()
         return call.presence.processes(), []
     except UnavailableError as error:
         if call.settings.redis.embedded and not _runs_here(call):

@@ -24,10 +24,11 @@ from kombu.exceptions import OperationalError
 
 from esquirell.daemon import records
 from esquirell.daemon.notify import notify
+from esquirell.daemon.threads import ThreadPool
 from esquirell.daemon.watchdog import Watchdog
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.tasks import COMMAND_HEADER
-from esquirell.runtime.root import current
+from esquirell.runtime.root import Runtime, current
 
 END = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
@@ -38,6 +39,7 @@ PAUSE_S = 1.0
 LONGEST_PAUSE_S = 3.0
 LOOK_EVERY_S = 0.1
 TURN_S = 5.0
+HAND_OVER_EVERY_S = 2.0
 # What waits here of schedules and commands, at most.
 MOST_TAKEN = 1000
 
@@ -144,34 +146,59 @@ class Consumer(CeleryConsumer):
 
 
 class OwnConsumer(bootsteps.StartStopStep):
-    """Takes what schedules and commands send over a channel of its own.
+    """Takes what schedules and commands send, over a channel each.
 
     Messages that wait for a thread, as tasks may never end, fill the few places of Celery's: what a
-    user's code sends waits in Redis then, for any worker. Of a schedule one run waits, here.
+    user's code sends waits in Redis then, for any worker. Of a schedule one run waits, here. Any
+    number of commands may wait, and holds up no poll. What waits for long is returned while another
+    worker is alive, which may have a thread for it.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
     queues: Sequence[str] = ()
-    _consumer: TaskConsumer | None = None
+    _consumers: Sequence[TaskConsumer] = ()
 
     def start(self, parent: CeleryConsumer) -> None:
         """Begin to take messages; done again with every connection to Redis."""
-        if not self.queues:
-            return
-        amqp, channel = parent.app.amqp, cast("Connection", parent.connection).channel()
-        queues = [amqp.queues[name] for name in self.queues]
-        self._consumer = amqp.TaskConsumer(
-            channel, queues=queues, on_decode_error=parent.on_decode_error
-        )
-        self._consumer.qos(prefetch_count=MOST_TAKEN)
-        self._consumer.on_message = parent.create_task_handler()
-        self._consumer.consume()
+        self._consumers = [_consumer(parent, name) for name in self.queues]
+        if self.queues:
+            parent.timer.call_repeatedly(HAND_OVER_EVERY_S, _hand_over, (parent,))
 
     def stop(self, parent: CeleryConsumer) -> None:
         """Take no more messages."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            ignore_errors(cast("Connection", parent), consumer.cancel)
+        taking, self._consumers = self._consumers, ()
+        for one in taking:
+            ignore_errors(cast("Connection", parent), one.cancel)
+
+
+def _consumer(parent: CeleryConsumer, queue: str) -> TaskConsumer:
+    amqp, channel = parent.app.amqp, cast("Connection", parent.connection).channel()
+    consumer: TaskConsumer = amqp.TaskConsumer(
+        channel, queues=[amqp.queues[queue]], on_decode_error=parent.on_decode_error
+    )
+    consumer.qos(prefetch_count=MOST_TAKEN)
+    consumer.on_message = parent.create_task_handler()
+    consumer.consume()
+    return consumer
+
+
+def _hand_over(parent: CeleryConsumer) -> None:
+    """Return to their queues the runs that wait while all threads are held."""
+    pool = cast("ThreadPool", parent.pool)
+    if pool.keeps_waiting and _others_work(current(parent.app)):
+        for run in pool.take_back():
+            state.task_ready(run)
+            run.reject(requeue=True)
+
+
+def _others_work(runtime: Runtime) -> bool:
+    """Whether another worker takes what schedules and commands send."""
+    here = runtime.self_report.process()
+    try:
+        processes = runtime.shared.presence.processes()
+    except UnavailableError:
+        return False
+    return any(one.alive and "worker" in one.roles and not one.is_same(here) for one in processes)
 
 
 class ConsumerHeartbeat(bootsteps.StartStopStep):

@@ -13,10 +13,11 @@ from celery.platforms import signals
 from celery.utils.functional import maybe_list
 from celery.worker import state as tasks
 from celery.worker.consumer import Consumer
-from celery.worker.control import Panel, control_command
+from celery.worker.control import Panel, control_command, inspect_command
 from celery.worker.request import Request
 
 from esquirell.celery import app
+from esquirell.daemon.celery_worker import OwnConsumer
 from esquirell.daemon.threads import MOST_PLACES, ThreadRequest
 from esquirell.domain.errors import UnavailableError
 from esquirell.runtime.root import current
@@ -39,9 +40,12 @@ NO_LIMITS = "threads have no time limits: use esquirell worker --pool prefork"
 NO_SCALING = "this pool does not change its size by itself"
 NO_RESTART = "this pool is not restarted on request: restart the worker"
 FIXED = "this pool has one place and no more"
+ALWAYS = "what schedules and commands send is taken as long as this worker runs: stop the worker"
 
 _grow = Panel.data["pool_grow"]
 _shrink = Panel.data["pool_shrink"]
+_cancel_consumer = Panel.data["cancel_consumer"]
+_active_queues = Panel.data["active_queues"]
 
 
 def revoke(
@@ -129,6 +133,19 @@ def pool_shrink(state: Any, n: int = 1, **_: object) -> Reply:  # noqa: ANN401 -
         return {"error": f"processes that are busy are not ended: the pool has {places} now"}
 
 
+def cancel_consumer(state: Any, queue: str, **_: object) -> Reply:  # noqa: ANN401 - Celery's
+    """Take nothing more from a queue, unless it is one of ours."""
+    return (
+        {"error": ALWAYS} if queue in OwnConsumer.queues else dict(_cancel_consumer(state, queue))
+    )
+
+
+def active_queues(state: Any, **_: object) -> list[Reply]:  # noqa: ANN401 - Celery's
+    """List all queues that are taken from, also those outside Celery's own consumer."""
+    ours = [state.app.amqp.queues[name] for name in OwnConsumer.queues]
+    return [*_active_queues(state), *(dict(queue.as_dict(recurse=True)) for queue in ours)]
+
+
 def _refusal(pool: BasePool, change: int) -> Reply | None:
     if not hasattr(pool, "grow"):
         return {"error": FIXED}
@@ -143,6 +160,10 @@ def take_over(*, threads: bool) -> None:
     control_command(name="revoke", variadic="task_id", signature="[id1 [id2 [... [idN]]]]")(revoke)
     control_command(name="pool_grow", args=[("n", int)], signature="[N=1]")(pool_grow)
     control_command(name="pool_shrink", args=[("n", int)], signature="[N=1]")(pool_shrink)
+    control_command(name="cancel_consumer", args=[("queue", str)], signature="<queue>")(
+        cancel_consumer
+    )
+    inspect_command(name="active_queues")(active_queues)
     refused = {"autoscale": NO_SCALING, "pool_restart": NO_RESTART}
     for name, sentence in (refused | ({"time_limit": NO_LIMITS} if threads else {})).items():
         control_command(name=name)(_refuse(sentence))

@@ -5,8 +5,9 @@ cancelled. Celery would report at once that it has ended, whether it checks or n
 hold its thread for ever, and polls have threads of their own.
 """
 
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Any, cast
 
@@ -21,6 +22,8 @@ from esquirell.domain.schedule import READS, short_task_name
 from esquirell.domain.tasks import COMMAND_HEADER, SCHEDULE_HEADER
 
 MOST_PLACES = 64
+# After that another worker may have a thread for it.
+PATIENCE_S = 3.0
 
 
 class ThreadPool(TaskPool):
@@ -45,7 +48,7 @@ class ThreadPool(TaskPool):
     ) -> Any:  # noqa: ANN401 - Celery's
         """Have a thread run a task; those for polls also leave out what is to be skipped."""
         request = cast("ThreadRequest", accept_callback.__self__)
-        request.runs = self._runs
+        request.runs, request.waits_since = self._runs, time.monotonic()
         is_brief = request.is_poll or not self._runs.enter(request)
         pool = self._polls if is_brief else self.executor
 
@@ -55,7 +58,20 @@ class ThreadPool(TaskPool):
             finally:
                 self._runs.leave(request)
 
-        return pool.submit(run)
+        request.place = pool.submit(run)
+        return request.place
+
+    @property
+    def keeps_waiting(self) -> bool:
+        """Whether there are runs that have waited long for a thread."""
+        return bool(self._runs.late())
+
+    def take_back(self) -> list["ThreadRequest"]:
+        """Return the runs that have waited long for a thread, and let them wait no more."""
+        found = [run for run in self._runs.late() if run.place.cancel()]
+        for run in found:
+            self._runs.leave(run)
+        return found
 
     def on_stop(self) -> None:
         """Wait for the tasks that run; those that wait are returned."""
@@ -81,11 +97,14 @@ class ThreadPool(TaskPool):
 class ThreadRequest(Request):
     """A task taken from the queue, to run in a thread.
 
-    `looks` is set once the task has checked whether it was cancelled.
+    `looks` is set once the task has checked whether it was cancelled. It has waited for a thread
+    since `waits_since` (monotonic, in s), and `place` is its turn.
     """
 
     looks = False
     runs: "Runs"
+    waits_since: float
+    place: Future[None]
 
     @property
     def is_poll(self) -> bool:
@@ -178,6 +197,14 @@ class Runs:
         """Forget a run, which has ended."""
         with self._lock:
             self._begun.pop(run, None)
+
+    def late(self) -> list[ThreadRequest]:
+        """Return the runs that have waited long for a thread."""
+        since = time.monotonic() - PATIENCE_S
+        with self._lock:
+            return [
+                run for run, begun in self._begun.items() if not begun and run.waits_since < since
+            ]
 
     def _others(self, run: ThreadRequest) -> list[tuple[ThreadRequest, bool]]:
         return [

@@ -21,7 +21,8 @@ __all__ = ["Presence", "failures_of_meters", "presence_of"]
 def presence_of(settings: Settings) -> Iterator[Presence]:
     """Open a connection to Redis, where the roles report that they are alive."""
     instance = f"{socket.gethostname()}-{os.getpid()}-cli"
-    with closing(connect(address_of(settings))) as client:
+    # It ends after a few questions: a test of the connection would be one more.
+    with closing(connect(address_of(settings), keepalive_s=0)) as client:
         yield Presence(client, instance)
 
 

@@ -14,6 +14,9 @@ from esquirell.domain.schedule import Changes, StoredSchedule, short_task_name
 from esquirell.domain.tasks import TaskRegistry
 from esquirell.services.schedule_ports import ScheduleStore, Timetable
 
+# Beat looks at each of them every two seconds, and Home Assistant gets entities for each.
+MOST_SCHEDULES = 500
+
 Stored = Mapping[str, StoredSchedule]
 
 
@@ -42,6 +45,9 @@ class Edits:
             old = stored.get(new.name)
             if old and not old.removed:
                 raise CommandError("already_exists", f"a schedule {new.name} exists already")
+            if sum(not schedule.removed for schedule in stored.values()) >= MOST_SCHEDULES:
+                sentence = f"there are {MOST_SCHEDULES} schedules, which is the limit: remove some"
+                raise CommandError("invalid_payload", sentence)
             return StoredSchedule(new.name, old.base if old else None, fields)
 
         self._put(added)

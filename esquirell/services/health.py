@@ -117,10 +117,11 @@ class Health:
 
     def _redis(self) -> tuple[dict[str, Any], Mapping[str, str], Sequence[Process]]:
         try:
-            self._presence.probe()
-            return {"ok": True}, self._presence.roles(), self._presence.processes()
+            processes, roles = self._presence.processes(), self._presence.roles()
         except UnavailableError as error:
             return {"ok": False, "error": str(error)}, {}, ()
+        slow = self._presence.slow
+        return {"ok": True} | ({"slow": slow} if slow else {}), roles, processes
 
     def _unserved(self, living: Collection[str]) -> list[str]:
         queues = sorted({meter.queue for meter in self._meters() if meter.queue})

@@ -153,16 +153,21 @@ class Queues(Protocol):
 
 
 class Presence(Protocol):
-    """Tracks which roles and processes are alive."""
+    """Tracks which roles and processes are alive.
 
-    def probe(self) -> None:
-        """Try what the roles need of Redis. Raises UnavailableError with its own words."""
+    `slow` says that Redis took long when the processes were listed; empty if it did not.
+    """
+
+    slow: str
 
     def roles(self) -> Mapping[str, str]:
         """Return the living roles and since when each lives (ISO 8601). Raises UnavailableError."""
 
     def processes(self) -> Sequence[Process]:
-        """Return the processes that are alive, and those that vanished. Raises UnavailableError."""
+        """Return the processes that are alive, and those that vanished.
+
+        Raises UnavailableError, also if Redis does not do what the roles need.
+        """
 
 
 class HeldTasks(Protocol):

@@ -5,6 +5,7 @@ Readings taken while it was wrong get their time once it is known.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -131,6 +132,8 @@ def _same(offset: float, other: float | None) -> bool:
 
 
 BATCH = 500
+# Another process of this machine may have left readings without a time, and ended.
+LOOK_EVERY_S = 60.0
 # Other processes may store readings at this very moment.
 _NOW = timedelta(minutes=1)
 _LEAST = timedelta(milliseconds=1)
@@ -190,14 +193,17 @@ class Dating:
         history: StoredReadings,
         corrections: Callable[[], Corrections],
         clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.timekeeper = timekeeper
         self._spool = spool
         self._history = history
         self._corrections = corrections
         self._clock = clock
+        self._monotonic = monotonic
         # Readings from an earlier process wait as well.
         self._may_wait = True
+        self._look_at = 0.0
         self._is_new = True
 
     def expect(self) -> None:
@@ -206,7 +212,7 @@ class Dating:
 
     def settle(self, judge: Judge, store: Store, statuses: Statuses) -> None:
         """Date waiting readings if the time is known; never raises."""
-        self._may_wait = self._may_wait or self.timekeeper.doubts
+        self._may_wait |= self.timekeeper.doubts or self._monotonic() >= self._look_at
         if not self._may_wait and not self.timekeeper.overruled:
             return
         try:
@@ -217,7 +223,7 @@ class Dating:
 
     def _settle(self, judge: Judge, store: Store, statuses: Statuses) -> None:
         # Reset before looking: what is added meanwhile is looked for again.
-        self._may_wait = False
+        self._may_wait, self._look_at = False, self._monotonic() + LOOK_EVERY_S
         now = self._clock()
         marks = self._spool.undated()
         if marks and self._is_new:

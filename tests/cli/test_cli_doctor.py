@@ -209,6 +209,14 @@ def test_an_old_redis(said: str, too_old: bool) -> None:
     assert finding.ok is not too_old
 
 
+def test_a_redis_that_takes_long_is_advice() -> None:
+    finding = servers.judge(diagnosis.facts_of({}, diagnosis.slowness(2.0)))
+    assert finding.ok
+    assert finding.message == "Redis takes 2.0 s to answer: polls are late"
+    assert finding.remedy == "check the way to redis.url"
+    assert diagnosis.slowness(0.5) == ""
+
+
 def test_a_key_with_a_space(home: Home) -> None:
     home.configure(meter(local_key="local_key = '0123456789 abcde'"))
     mark, message, remedy = findings()["meter main: local key"]

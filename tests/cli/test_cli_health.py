@@ -1,3 +1,4 @@
+import re
 import socket
 import sqlite3
 import time
@@ -8,6 +9,7 @@ import pytest
 from support.cli import Home, esquirell, meter
 from support.db_samples import sample
 from support.redis_server import RedisProcess
+from support.tcp_proxy import TcpProxy
 
 from esquirell.broker.connection import Address, connect
 from esquirell.broker.processes import ALIVE_S, NAMED_S, PROCESSES, Presence
@@ -240,6 +242,23 @@ def test_without_redis_it_fails_at_once(home: Home) -> None:
     assert time.monotonic() - began < 5
     told = esquirell("health", "--json")
     assert (told.code, told.json["healthy"]) == (1, False)
+
+
+def test_a_slow_redis_is_named_and_asked_little(
+    home: Home, announce: Callable[..., None], server: RedisProcess
+) -> None:
+    announce("worker", HERE)
+    with TcpProxy(server.port, late_s=0.6) as line:
+        home.configure(meter(), redis__url=f"redis://127.0.0.1:{line.port}/0")
+        said = esquirell("health")
+        asked = line.asked
+        told = esquirell("health", "--json").json["redis"]
+    assert said.code == 0
+    slow = r"Redis takes \d+\.\d s to answer: polls are late; check the way to redis\.url"
+    assert re.fullmatch(rf"worker: working\n{slow}\n", said.out)
+    assert re.fullmatch(slow, told["slow"])
+    # To introduce itself, to test what is needed and find the processes, and to read them.
+    assert asked == 3
 
 
 def test_before_the_first_start_no_database_is_missing(home: Home) -> None:

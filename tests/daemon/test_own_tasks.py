@@ -118,6 +118,24 @@ print(json.dumps(said))
 """
 
 
+SENT_AS_COMMANDS = """
+import esquirell.celery
+from my_tasks import wait_for
+for _ in range(1100):
+    wait_for.apply_async(["{file}"], queue="commands", ignore_result=True)
+print(0)
+"""
+
+ASKED_BY_FLOWER = """
+import json
+from esquirell.celery import app
+ask = app.control.inspect(timeout=60, limit=1)
+(queues,) = ask.active_queues().values()
+((refusal,),) = [reply.values() for reply in app.control.cancel_consumer(
+    "polls", reply=True, timeout=60, limit=1)]
+print(json.dumps([sorted(queue["name"] for queue in queues), refusal["error"]]))
+"""
+
 SENT_AS_WELL = """
 import esquirell.celery
 from my_tasks import wait_for
@@ -254,6 +272,25 @@ def test_scheduled_tasks_that_never_end_keep_no_meter_from_being_read(service: S
     eventually(lambda: last_results() == {"ok"}, what="they go on when their runs ended")
     for name in names:
         esquirell_process("schedule", "remove", name, *config)
+
+
+def test_any_number_of_commands_that_wait_holds_up_no_poll(service: Service) -> None:
+    file = service.folder / "end-of-commands"
+    try:
+        assert in_a_shell(service, SENT_AS_COMMANDS.format(file=str(file))) == 0
+        for _ in range(3):
+            failures = service.rows("SELECT failures FROM meter")
+            eventually(lambda: service.rows("SELECT failures FROM meter") != failures)  # noqa: B023 - run at once
+    finally:
+        file.touch()
+
+
+def test_all_queues_that_are_taken_from_are_shown_and_none_of_ours_is_cancelled(
+    service: Service,
+) -> None:
+    names, refusal = in_a_shell(service, ASKED_BY_FLOWER)
+    assert names == ["commands", "polls", "tasks"]
+    assert "taken as long as this worker runs" in refusal
 
 
 def test_a_scheduled_task_is_retried_while_its_next_run_goes_on(service: Service) -> None:

@@ -13,9 +13,9 @@ from celery import Celery
 from celery.exceptions import TaskRevokedError
 from celery.worker import state
 from kombu import Message
-from support.waiting import LIMIT_S
+from support.waiting import LIMIT_S, eventually
 
-from esquirell.daemon import records
+from esquirell.daemon import records, threads
 from esquirell.daemon.threads import Runs, ThreadPool, ThreadRequest
 from esquirell.domain.tasks import COMMAND_HEADER, SCHEDULE_HEADER
 
@@ -137,6 +137,30 @@ def test_polls_run_while_other_tasks_hold_all_threads_also_of_a_pool_that_has_gr
         together.wait(LIMIT_S)
     finally:
         end.set()
+
+
+def test_what_waits_for_long_is_taken_back_and_does_not_run(
+    run: MakeRun, pool: ThreadPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "PATIENCE_S", 0.0)
+    end, began, ran = Event(), Event(), Event()
+
+    def hold() -> None:
+        began.set()
+        end.wait(LIMIT_S)
+
+    try:
+        apply(pool, run(**{SCHEDULE_HEADER: "stuck"}), hold)
+        assert began.wait(LIMIT_S)
+        waits = run()
+        apply(pool, waits, ran.set)
+        eventually(lambda: pool.keeps_waiting)
+        assert pool.take_back() == [waits]
+        assert not pool.keeps_waiting
+    finally:
+        end.set()
+    pool.on_stop()
+    assert not ran.is_set()
 
 
 def test_a_skipped_run_is_recorded_while_the_earlier_one_goes_on(

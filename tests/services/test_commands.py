@@ -8,6 +8,7 @@ from support.fakes import Timetable
 
 from esquirell.domain.command import Request
 from esquirell.domain.schedule import Schedule
+from esquirell.services import edits
 from esquirell.services.command_table import COMMANDS
 
 
@@ -125,6 +126,17 @@ def test_an_unknown_name_is_answered_with_the_known_ones(
     command: str, data: dict[str, Any], sentence: str
 ) -> None:
     assert Bench(from_file()).ask(command, **data)["error"] == sentence
+
+
+def test_there_are_so_many_schedules_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edits, "MOST_SCHEDULES", 2)
+    bench = Bench(from_file())
+    bench.ok("schedule/add", name="second", every=5)
+    refused = bench.ask("schedule/add", name="third", every=5)
+    assert refused["code"] == "invalid_payload"
+    assert refused["error"] == "there are 2 schedules, which is the limit: remove some"
+    bench.ok("schedule/remove", name="fetch")
+    bench.ok("schedule/add", name="third", every=5)
 
 
 def test_a_schedule_removed_by_another_meanwhile_is_unknown() -> None:

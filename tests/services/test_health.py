@@ -31,15 +31,14 @@ class Presence:
     def __init__(self, *processes: Process) -> None:
         self.all = processes
         self.error = ""
-
-    def probe(self) -> None:
-        if self.error:
-            raise UnavailableError(self.error)
+        self.slow = ""
 
     def roles(self) -> Mapping[str, str]:
         return {role: one.since for one in self.all if one.alive for role in one.roles}
 
     def processes(self) -> Sequence[Process]:
+        if self.error:
+            raise UnavailableError(self.error)
         return self.all
 
 

@@ -49,7 +49,12 @@ class House:
         corrections = Corrections(self.database, Calendar("UTC"), self.clock)
         history = ReadingHistory(self.database)
         dating = Dating(
-            Timekeeper(self.machine), self.spool, history, lambda: corrections, self.clock
+            Timekeeper(self.machine),
+            self.spool,
+            history,
+            lambda: corrections,
+            self.clock,
+            self.machine.uptime_s,
         )
         self.saver = Saver(Readings(self.database), self.spool, dating)
         choices = profiles.Choices()
@@ -118,6 +123,19 @@ def test_what_is_read_while_the_clock_is_wrong_gets_its_time(house: House, shows
     assert [at for at, _ in house.stored()] == [START + n * MINUTE for n in range(1, 16)]
     assert house.saver.waiting == 0
     assert house.hours() == pytest.approx(0.14)
+
+
+def test_what_another_process_has_left_is_stored_by_one_that_runs(house: House) -> None:
+    running = house.poller, house.clock, house.transport
+    house.start()
+    house.wrong = -30 * DAY
+    house.poll(3)
+    assert house.saver.waiting == 3
+    house.poller, house.clock, house.transport = running
+    house.wrong = timedelta(0)
+    house.poll(2)
+    assert house.saver.waiting == 0
+    assert [at for at, _ in house.stored()] == [START + n * MINUTE for n in range(1, 11)]
 
 
 @pytest.mark.parametrize("shows", WRONG.values(), ids=WRONG)

@@ -101,8 +101,7 @@ class Sender:
 
 
 class Presence:
-    def probe(self) -> None:
-        pass
+    slow = ""
 
     def roles(self) -> Mapping[str, str]:
         return {"worker": "2026-11-22T10:00:00.000Z"}

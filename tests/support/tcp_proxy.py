@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+import time
 from typing import Self
 
 from support.waiting import LIMIT_S
@@ -15,11 +16,14 @@ class TcpProxy:
 
     While `hold` is set, nothing is taken from either side, so that their buffers fill.
 
-    `target` may be set until the first connection.
+    `target` may be set until the first connection. Each piece of data is `late_s` seconds under
+    way, and `asked` counts those that clients have sent.
     """
 
-    def __init__(self, target: int = 0) -> None:
+    def __init__(self, target: int = 0, late_s: float = 0.0) -> None:
         self.target = target
+        self.late_s = late_s
+        self.asked = 0
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
         self._open = threading.Event()
@@ -27,6 +31,7 @@ class TcpProxy:
         self._flows = threading.Event()
         self._flows.set()
         self._sockets: set[socket.socket] = set()
+        self._clients: set[socket.socket] = set()
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self) -> Self:
@@ -78,6 +83,7 @@ class TcpProxy:
                 client.close()
                 continue
             server.settimeout(None)
+            self._clients.add(client)
             self._sockets |= {client, server}
             for source, target in ((client, server), (server, client)):
                 threading.Thread(target=self._forward, args=(source, target), daemon=True).start()
@@ -85,6 +91,8 @@ class TcpProxy:
     def _forward(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(CHUNK):
+                self.asked += source in self._clients
+                time.sleep(self.late_s)
                 self._flows.wait()
                 if self._open.is_set():
                     target.sendall(data)

@@ -131,6 +131,9 @@ def judge(facts: RedisFacts) -> Finding:
     if facts.too_old:
         remedy = "upgrade it to 6.2 or newer, or use Valkey"
         return fault("redis", f"{message}: too old", remedy)
+    if facts.slow:
+        message, _, remedy = facts.slow.partition("; ")
+        return advice("redis", message, remedy)
     if not facts.loses_tasks:
         return fine("redis", message)
     remedy = "set maxmemory-policy noeviction in its configuration"

@@ -1,0 +1,71 @@
+"""A worker whose only thread is held by a task that never ends, beside another worker."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from support.service import Service
+from support.waiting import eventually
+
+TASKS = """
+import pathlib
+import time
+
+from celery import shared_task
+
+
+@shared_task
+def hold(folder: str):
+    pathlib.Path(folder, "held").touch()
+    while not pathlib.Path(folder, "end").exists():
+        time.sleep(0.1)
+
+
+@shared_task
+def add(x: int):
+    return x + 1
+"""
+
+HOLD = """
+import esquirell.celery
+from my_tasks import hold
+hold.apply_async(["{folder}"], ignore_result=True)
+"""
+
+# Half of them go to either worker at first.
+ADD = """
+import esquirell.celery
+from my_tasks import add
+sent = [add.apply_async([x], queue=queue) for x in range(4) for queue in ("commands", "tasks")]
+print([one.get(timeout=60) for one in sent])
+"""
+
+
+def in_a_shell(service: Service, text: str) -> str:
+    environment = os.environ | {"ESQUIRELL_CONFIG": str(service.config)}
+    command = [sys.executable, "-c", text]
+    run = subprocess.run(
+        command, cwd=service.folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_what_waits_in_it_goes_to_the_other(
+    start: Callable[..., Service], config: str, tmp_path: Path
+) -> None:
+    (tmp_path / "my_tasks.py").write_text(TASKS)
+    config = f'tasks.modules = ["my_tasks"]\nworker.concurrency = 1\n{config}'
+    first = start(config, "worker", "first")
+    eventually(lambda: "up as worker" in first.log, what=lambda: first.log)
+    in_a_shell(first, HOLD.format(folder=tmp_path))
+    eventually((tmp_path / "held").exists, what=lambda: first.log)
+    second = start(config, "worker", "second")
+    eventually(lambda: "up as worker" in second.log, what=lambda: second.log)
+    try:
+        assert in_a_shell(second, ADD) == "[1, 1, 2, 2, 3, 3, 4, 4]\n"
+    finally:
+        (tmp_path / "end").touch()
+    assert "Traceback" not in first.log + second.log
