@@ -107,7 +107,7 @@ def add(
         device_id = _asked("Device id", " (empty: search the network)")
         fields = {"device_id": device_id} | fields if device_id else _scanned() | fields
     if "local_key" not in fields:
-        fields["local_key"] = _asked_key()
+        fields["local_key"] = _key_of(str(fields["device_id"]))
     taken = {meter.name for meter in call.settings.meters}
     fields |= _named(name) if name else _asked_name(str(fields.get("label", "")), taken)
     if given["label"]:
@@ -156,7 +156,7 @@ def exchange(
     if "device_id" not in fields:
         fields["device_id"] = _asked("Device id of the new device")
     if "local_key" not in fields:
-        fields["local_key"] = _asked_key()
+        fields["local_key"] = _key_of(str(fields["device_id"]))
     fields |= {"counter": counter or _asked_counter(), "test": not no_test}
     _report(call, _command(call, "meter/exchange", fields), "exchanged")
 
@@ -265,13 +265,12 @@ def _scanned() -> dict[str, Any]:
     found = guide.choose()
     if found is None:
         raise CommandError("no_data", "no device was chosen: nothing is added")
-    key = guide.known_key(found.device_id)
     return {
         "device_id": found.device_id,
         "address": found.address,
         "protocol": found.protocol or "auto",
         "product_id": found.product_id,
-    } | ({"local_key": key} if key else {})
+    }
 
 
 def _listed(file: Path, device_id: str | None) -> dict[str, Any]:
@@ -344,6 +343,15 @@ def _asked_name(label: str, taken: Collection[str]) -> dict[str, str]:
     proposed = unique_slug(label or ("meter" if taken else "main"), taken)
     name, typed = ask_name(taken, proposed)
     return {"name": name} | ({"label": typed} if typed else {})
+
+
+def _key_of(device_id: str) -> str:
+    """Return the local key of a device: in a terminal from a list or an account, else as typed."""
+    if not sys.stdin.isatty():
+        return _asked_key()
+    from esquirell.cli import guide  # noqa: PLC0415 - only a terminal asks
+
+    return guide.known_key(device_id) or _asked_key()
 
 
 def _asked_key() -> str:

@@ -20,12 +20,16 @@ from esquirell.domain.nearest import similar
 
 if TYPE_CHECKING:
     from esquirell.domain.meter import Meter
+    from esquirell.profiles import Choices
     from esquirell.runtime.liveness import Presence
     from esquirell.runtime.root import Runtime
     from esquirell.runtime.storage import Storage
     from esquirell.runtime.upkeep import Upkeep
     from esquirell.services.schedules import ScheduleView
     from esquirell.settings import Settings
+
+# In the settings' warning.
+NO_METER = "no meter is configured"
 
 
 def now() -> datetime:
@@ -54,8 +58,23 @@ class Call:
         settings = load()
         click.get_current_context().call_on_close(partial(hand_over, settings.state_dir))
         for warning in (*settings.warnings, *settings.damage) if self.warns else ():
-            warn(warning)
+            # What is about meters says so itself, and `meters add` is the remedy.
+            if NO_METER not in warning:
+                warn(warning)
         return settings
+
+    def warn_without_meters(self) -> None:
+        """Warn if there is no meter, which matters to a service."""
+        for warning in self.settings.warnings:
+            if NO_METER in warning:
+                warn(warning)
+
+    @cached_property
+    def profiles(self) -> "Choices":
+        """The profiles of the meters, as far as they are known without reading them."""
+        from esquirell.runtime.products import known_profiles  # noqa: PLC0415 - few need it
+
+        return known_profiles(lambda: self.settings)
 
     @cached_property
     def runtime(self) -> "Runtime":
@@ -120,7 +139,7 @@ class Call:
         """
         known = {meter.name: meter for meter in self.settings.meters}
         if not known:
-            raise ConfigError("no meter is configured: add one with esquirell meters add")
+            raise ConfigError(f"{NO_METER}: add one with esquirell meters add")
         return [known[name] for name in expand(names or known, self.settings.meters, known)]
 
     def record(self, command: str, request: Mapping[str, Any]) -> None:

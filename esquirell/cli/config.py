@@ -40,6 +40,7 @@ def show(call: Call) -> None:
 def check(call: Call) -> int:
     """Check the configuration; exit with 2 when something in it is wrong."""
     settings = call.settings
+    call.warn_without_meters()
     errors = list(_errors(settings))
     if call.json:
         print_json({"ok": not errors, "errors": errors, "warnings": list(settings.warnings)})

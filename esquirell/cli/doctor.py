@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from esquirell.cli.call import Call, Command, pass_call
+from esquirell.cli.call import NO_METER, Call, Command, pass_call
 from esquirell.cli.checks import machine
 from esquirell.cli.checks import meters as meter_checks
 from esquirell.cli.checks.finding import Finding, MeterFindings, advice, fault, fine
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NO_METER = "no meter is configured"
 _COLORS = {"✓": "green", "!": "yellow", "✗": "red"}
 
 
@@ -80,7 +79,7 @@ def _findings(call: Call) -> Iterator[Finding]:
     yield machine.disk(settings)
     yield from machine.interruptions(settings)
     yield from machine.exposed(settings.meters, settings.source)
-    yield from meter_checks.configured(settings)
+    yield from meter_checks.configured(settings, call.profiles)
     if may_enter(settings.state_dir):
         yield from _around(call.runtime)
 
@@ -109,7 +108,7 @@ def _around(runtime: "Runtime") -> Iterator[Finding]:
             yield _checked("queues", servers.queues, runtime)
         yield from meter_checks.polled(meters, statuses)
     else:
-        yield from meter_checks.read(meters, runtime.settings)
+        yield from meter_checks.read(meters, runtime.devices.profiles)
     yield from meter_checks.plausible(meters, _ledgers(runtime), _disagreements(runtime))
 
 

@@ -16,6 +16,8 @@ from esquirell.cli.invocation import program
 from esquirell.cli.mqtt import LEAVE_S, reach
 from esquirell.cli.output import print_table, say, warn
 from esquirell.cli.scan import COLUMNS, NOTHING, SECONDS, described, listen
+from esquirell.cli.systemd.layout import CONFIGURATION, Layout
+from esquirell.cli.systemd.machine import ALL_IN_ONE, Machine
 from esquirell.cli.values import print_grid
 from esquirell.domain.errors import ConfigError, EsquirellError, MeterError
 from esquirell.domain.meter import CALM_PUBLISH_EVERY_S, Meter
@@ -130,12 +132,30 @@ def try_out(meters: Sequence[Meter]) -> TryOut:
 
 def next_steps(output: Path) -> None:
     """Show what to do with the configuration that was written."""
+    unit = installed_unit() if output.absolute() == CONFIGURATION else None
+    steps = _steps_of_service(unit) if unit else _steps_in_folder(output)
+    click.echo("\nNext:")
+    for step, purpose in steps.items():
+        # A command stays on one line so that it can be copied.
+        click.echo(f"  {step}")
+        say(f"      {purpose}")
+
+
+def _steps_of_service(unit: str) -> dict[str, str]:
+    return {
+        f"sudo systemctl restart {unit}": "starts the service with it",
+        "sudo esquirell doctor": "checks everything and says what to do",
+        "sudo esquirell web password": "shows the password of the page",
+    }
+
+
+def _steps_in_folder(output: Path) -> dict[str, str]:
     command = program()
     option = "" if output in SEARCHED else f" --config {shlex.quote(str(output))}"
     everywhere = shutil.which(command[0]) or command[0]
     typed = shlex.join(command)
     for_root = shlex.join([str(Path(everywhere).absolute()), *command[1:]])
-    steps = {
+    return {
         f"{typed}{option} doctor": "checks everything and says what to do",
         f"{typed}{option} run": (
             "reads, stores and publishes until Ctrl-C, and says where its page is. In Home "
@@ -146,11 +166,16 @@ def next_steps(output: Path) -> None:
             "starts it with this machine from now on"
         ),
     }
-    click.echo("\nNext:")
-    for step, purpose in steps.items():
-        # A command stays on one line so that it can be copied.
-        click.echo(f"  {step}")
-        say(f"      {purpose}")
+
+
+def installed_unit() -> str | None:
+    """Return the unit that starts with this machine, if the service is installed here."""
+    from esquirell.cli.systemd import installing  # noqa: PLC0415 - few have one already
+
+    layout = Layout()
+    if not (layout.packaged.exists() or (layout.units / ALL_IN_ONE).exists()):
+        return None
+    return installing.present_unit(Machine(layout))
 
 
 def _show(meter: Meter, dps: dict[str, object]) -> bool:

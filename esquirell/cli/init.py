@@ -40,7 +40,7 @@ _LAST_PORT = 65535
 OPENING = (
     "This writes {output} and one file for each secret, readable by you only, into {folder}.\n"
     "It asks for {asked}, and checks each answer at once.\n"
-    "Ctrl-C writes nothing.\n"
+    "Ctrl-C writes nothing{but}.\n"
 )
 OWN_HOSTS = ("localhost", "127.0.0.1", "::1")
 BROKER = (
@@ -84,11 +84,13 @@ def init(output: Path, devices: Path | None, cloud: bool, app: bool, force: bool
     if [bool(devices), cloud, app].count(True) > 1:
         raise click.UsageError("--from-devices, --from-cloud and --from-app exclude each other")
     if not force:
-        private_files.refuse_existing([output])
+        private_files.refuse_existing([output], "; esquirell meters add adds a meter")
     _refuse_closed(output.absolute().parent)
     if sys.stdin.isatty():
         asked = "your meters" if BROKER_GIVEN in os.environ else "your MQTT broker and your meters"
-        say(OPENING.format(output=output, folder=output.absolute().parent, asked=asked))
+        but = f" but {guide.DEVICES}" if cloud or app else ""
+        folder = output.absolute().parent
+        say(OPENING.format(output=output, folder=folder, asked=asked, but=but))
     if cloud or app:
         devices = _listed_devices(output, "app" if app else "cloud", force=force)
     answers = replace(_answers(devices), redis_url=_redis_url())
@@ -127,7 +129,8 @@ def _page_address() -> str:
 def _listed_devices(output: Path, way: accounts.Way, *, force: bool) -> Path:
     file = output.absolute().parent / guide.DEVICES
     if not force:
-        private_files.refuse_existing([file])
+        instead = f", and --from-devices {shlex.quote(str(file))} takes what it lists"
+        private_files.refuse_existing([file], instead)
     accounts.write_devices(file, way)
     return file
 

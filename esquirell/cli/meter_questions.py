@@ -66,21 +66,23 @@ def ask_upstream(meters: tuple[Meter, ...]) -> tuple[Meter, ...]:
 
 
 def _ask_meter(taken: Container[str]) -> Meter:
+    found = _ask_device()
     name, label = ask_name(taken, None if "main" in taken else "main")
-    meter = _ask_device(name).model_copy(update={"label": label})
+    meter = found.model_copy(update={"name": name, "label": label})
     return read_once([meter])[0] if sys.stdin.isatty() else meter
 
 
-def _ask_device(name: str) -> Meter:
+def _ask_device() -> Meter:
+    """Ask for a device, found or typed, and how to read it; its name comes later."""
     if not sys.stdin.isatty():
-        return _ask_rest(name, click.prompt("Device id", value_proc=_device_id))
+        return _ask_rest(click.prompt("Device id", value_proc=_device_id))
     typed = click.prompt(
         "Device id (empty: search the network)", "", value_proc=_any_id, show_default=False
     )
     found = None if typed else guide.choose()
     device_id = typed or (found and found.device_id)
     device_id = device_id or click.prompt("Device id", value_proc=_device_id)
-    return _ask_rest(name, device_id, found)
+    return _ask_rest(device_id, found)
 
 
 def read_once(meters: Sequence[Meter], undescribed: Collection[str] = ()) -> tuple[Meter, ...]:
@@ -136,15 +138,15 @@ def _ask_again(meter: Meter) -> Meter:
     return meter.model_copy(update=changes | ({"local_key": SecretStr(key)} if key else {}))
 
 
-def _ask_rest(name: str, device_id: str, found: "Announcement | None" = None) -> Meter:
+def _ask_rest(device_id: str, found: "Announcement | None" = None) -> Meter:
     """Ask for the rest, with what a search has found as the defaults."""
-    heard = found.address if found else None
+    heard = found.address if found else "auto"
     address = click.prompt("Address on your network", heard, value_proc=checked_host)
-    key = guide.known_key(device_id) if found else None
+    key = guide.known_key(device_id) if sys.stdin.isatty() else None
     protocol = (found and found.protocol) or "auto"
     product_id = found.product_id if found else ""
     return Meter(
-        name=name,
+        name="new",
         device_id=device_id,
         address=address,
         local_key=SecretStr(key or ask_secret("Local key", _local_key)),

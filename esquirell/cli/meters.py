@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from esquirell.cli.adding import add, change, exchange, remove
-from esquirell.cli.call import Call, Group, misuse, now, pass_call
+from esquirell.cli.call import NO_METER, Call, Group, misuse, now, pass_call
 from esquirell.cli.corrections import counter
 from esquirell.cli.meter_names import METER
 from esquirell.cli.moments import local
@@ -59,12 +59,13 @@ def list_meters(call: Call) -> None:
         listed = [
             shape
             | {"label": meter.label, "area": meter.area}
+            | {"profile": _profile_in_words(call, meter)}
             | _in_words(shape, call.settings.timezone)
             for shape, meter in zip(listed, meters, strict=True)
         ]
     columns = _NARROW if in_terminal() else _COLUMNS
     rows = [[plain(meter[column]) for column in columns] for meter in listed]
-    print_table(columns, rows, empty="no meter is configured: add one with esquirell meters add")
+    print_table(columns, rows, empty=f"{NO_METER}: add one with esquirell meters add")
 
 
 @meters.command("show")
@@ -205,15 +206,20 @@ def _warnings(call: Call, name: str) -> list[str]:
 
 
 def _profile(call: Call, meter: Meter) -> "Profile | None":
-    from esquirell.profiles import Choices  # noqa: PLC0415 - `list` can spare them
-    from esquirell.profiles.chosen import UNKNOWN  # noqa: PLC0415 - as above
+    from esquirell.profiles.chosen import UNKNOWN  # noqa: PLC0415 - `list` can spare it
 
     try:
-        profile = Choices(lambda: call.settings.profiles_dir).of(meter)
+        profile = call.profiles.of(meter)
     except ConfigError as error:
         warn(f"{meter.name}: {error}")
         return None
     return None if profile is UNKNOWN else profile
+
+
+def _profile_in_words(call: Call, meter: Meter) -> str:
+    """Return the configured profile, and what "auto" has found."""
+    found = _profile(call, meter) if meter.profile == "auto" else None
+    return f"{meter.profile} ({found.name})" if found else meter.profile
 
 
 def _last_reading(call: Call, name: str, keys: tuple[str, ...]) -> dict[str, object] | None:

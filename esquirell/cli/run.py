@@ -146,6 +146,7 @@ def start(call: Call) -> Runtime:
     signal.signal(signal.SIGHUP, HANGUP.set)
     share_heap()
     settings = call.settings
+    call.warn_without_meters()
     refuse_root(settings.state_dir)
     logs.set_up("debug" if call.debug else settings.log.level, settings.log.format, as_typed)
     check_limits(len(settings.meters))

@@ -55,7 +55,7 @@ class Change:
 Announce = Callable[[Meter, Change], None]
 
 
-def _announce_nothing(meter: Meter, change: Change) -> None:
+def announce_nothing(meter: Meter, change: Change) -> None:
     """Announce nothing: for one-off queries."""
 
 
@@ -167,7 +167,7 @@ class Choices:
         directory: Callable[[], Path | None] = lambda: None,
         known: Callable[[Meter], Device] = lambda _: Device(),
         memory: Memory | None = None,
-        announce: Announce = _announce_nothing,
+        announce: Announce = announce_nothing,
         seconds: Callable[[], float] = monotonic,
     ) -> None:
         self._directory = directory

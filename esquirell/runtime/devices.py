@@ -12,12 +12,12 @@ from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.domain.reading import Reading
 from esquirell.profiles import Choices
 from esquirell.profiles.choices import Announce
-from esquirell.profiles.memory import Files
 from esquirell.runtime.facts import VERSION
+from esquirell.runtime.products import announced, describe, known_profiles
 from esquirell.services.capture import Capture
 from esquirell.services.lines import Lines, may_be_held
 from esquirell.settings import Settings
-from esquirell.tuya.device_files import DEVICES, Addresses, Descriptions, Products
+from esquirell.tuya.device_files import DEVICES, Addresses, Descriptions
 from esquirell.tuya.discovery.finder import Finder
 from esquirell.tuya.lan.loop import Loop
 from esquirell.tuya.lan.network import Keep, Listener, Network
@@ -87,13 +87,9 @@ class Devices:
         Meters behind a gateway announce nothing: the product is the gateway's.
         """
         told = meter.cid or meter.product_id or meter.mapping_file
-        if not told and self._products.put(meter.device_id, product_id):
+        if not told and announced(self._settings().state_dir).put(meter.device_id, product_id):
             self._described.pop(meter.name, None)
             self.profiles.reconsider(meter)
-
-    @property
-    def _products(self) -> Products:
-        return Products(self._settings().state_dir / "products")
 
     @cached_property
     def cloud(self) -> "Cloud | None":
@@ -103,8 +99,7 @@ class Devices:
     @cached_property
     def profiles(self) -> Choices:
         """The meaning of the meters' datapoints."""
-        memory = Files(self._settings().state_dir / "recognised", VERSION)
-        return Choices(lambda: self._settings().profiles_dir, self.describe, memory, self._announce)
+        return known_profiles(self._settings, self._announce)
 
     @cached_property
     def capture(self) -> Capture:
@@ -164,17 +159,8 @@ class Devices:
         return known[1]
 
     def describe(self, meter: Meter) -> Device:
-        """Return what is known about the device of a meter: from its file, else from the cloud.
-
-        Else only the product id, configured or announced. Raises ConfigError.
-        """
-        if meter.mapping_file:
-            from esquirell.settings import devices  # noqa: PLC0415 - few have such a file
-
-            return devices.describe(meter.mapping_file, meter.device_id)
-        known = Descriptions(self._settings().state_dir / DEVICES).get(meter.device_id)
-        product_id = meter.product_id or self._products.get(meter.device_id)
-        return known or Device(product_id=product_id)
+        """Return what is known about the device of a meter. Raises ConfigError."""
+        return describe(self._settings().state_dir, meter)
 
 
 def _build_cloud(settings: Settings, clock: Clock) -> "Cloud | None":

@@ -43,11 +43,11 @@ def unwritable(file: Path, error: OSError) -> str:
     return f"{file.parent} is not writable ({error.strerror}): {remedy}"
 
 
-def refuse_existing(paths: Iterable[Path]) -> None:
-    """Raise ConfigError when one of these files exists."""
+def refuse_existing(paths: Iterable[Path], instead: str = "") -> None:
+    """Raise ConfigError when one of these files exists; `instead` says what else can be done."""
     for path in paths:
         if os.path.lexists(path):
-            raise ConfigError(f"{path} already exists: --force overwrites it")
+            raise ConfigError(f"{path} already exists: --force overwrites it{instead}")
 
 
 def write(files: Mapping[Path, str | bytes | Path]) -> None:

@@ -105,6 +105,7 @@ def test_without_a_service_a_meter_is_read_and_added_as_well(
     settings = ("--device-id", "id-main", "--port", str(device.port), "--key-file", key)
     said = esquirell("meters", "add", *settings, *SETTINGS, "--label", "Küche 2", "--json")
     assert said.code == 0, said
+    assert "no meter is configured" not in said.err
     assert said.json["name"] == "kuche-2" or said.json["name"] == "kueche-2", said.json
     assert said.json["reading"]["energy_import"] == 1064.21
 
@@ -146,6 +147,7 @@ def test_in_a_terminal_wrong_answers_are_asked_for_again(
     try:
         with Terminal([*command, "add", "--label", "Barn", *settings]) as terminal:
             terminal.answer("Device id (empty: search the network)", "id-main")
+            terminal.answer("Take the key from", "typed")
             terminal.answer("Local key", "short")
             terminal.answer("Local key", "fedcba9876543210")
             terminal.answer("Meter name [barn]", "house")
@@ -163,6 +165,7 @@ def test_in_a_terminal_wrong_answers_are_asked_for_again(
         new = ["--port", str(other.port), *SETTINGS]
         with Terminal([*command, "exchange", "barn", *new]) as terminal:
             terminal.answer("Device id of the new device", "id-other")
+            terminal.answer("Take the key from", "typed")
             terminal.answer("Local key", KEY)
             terminal.answer("Does its counter start again", "")
             assert terminal.finish() == 0

@@ -95,9 +95,7 @@ def test_no_meter_at_all(home: Home) -> None:
     home.configure()
     said = esquirell("fetch")
     assert said.code == 2
-    assert said.err.splitlines()[-1] == (
-        "esquirell: no meter is configured: add one with esquirell meters add"
-    )
+    assert said.sentence == "no meter is configured: add one with esquirell meters add"
 
 
 @pytest.mark.parametrize(

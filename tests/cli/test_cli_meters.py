@@ -1,10 +1,12 @@
 import json
+import sys
 from dataclasses import replace
 
 import pytest
 from support.cli import Home, esquirell, meter
 from support.db_samples import START, put, sample
 from support.service import KEY
+from support.terminal import Terminal
 
 from esquirell.domain.reading import Ledger, MeterStatus
 from esquirell.domain.schedule import StoredSchedule
@@ -101,6 +103,24 @@ def test_a_meter_of_an_unknown_product_is_shown(home: Home) -> None:
     said = esquirell("meters", "show", "main", "--json")
     assert (said.code, said.json["profile"], said.json["reading"]) == (0, None, None)
     assert said.err == ""
+
+
+def test_a_recognised_meter_is_shown_as_what_it_was_recognised_as(home: Home) -> None:
+    plug = {"1": True, "9": 0, "17": 12, "18": 512, "19": 1170, "20": 2310, "21": 1, "26": 0}
+    device = SimulatedMeter("id-main", KEY, "3.4", lambda: plug)
+    device.start()
+    try:
+        home.configure(meter(port=device.port, profile=""))
+        assert esquirell("fetch", "--no-publish").code == 0
+        findings = {one["check"]: one for one in esquirell("doctor", "--json").json}
+    finally:
+        device.stop()
+    assert findings["meter main: profile"]["message"] == "plug, Metering plug"
+    assert esquirell("meters", "show", "main", "--json").json["profile"]["name"] == "plug"
+    assert esquirell("meters", "list", "--json").json[0]["profile"] == "auto"
+    with Terminal([sys.executable, "-m", "esquirell", "meters", "list"], 120) as terminal:
+        assert terminal.finish() == 0
+    assert "auto (plug)" in terminal.text
 
 
 def test_a_test_reads_and_stores_nothing(home: Home, device: SimulatedMeter) -> None:

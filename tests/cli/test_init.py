@@ -10,10 +10,12 @@ from support.mosquitto import Mosquitto
 from support.ports import free_port
 from support.terminal import Terminal
 
+from esquirell.cli import guide
+from esquirell.cli.systemd.layout import CONFIGURATION
 from esquirell.settings import load
 
 BROKER = ["broker.lan", "1884", "esquirell", "p@ss $#='("]
-METER = ["main", "bf0123456789abcdefghij", "192.168.1.50", KEY, "3.4", "owon_pc321"]
+METER = ["bf0123456789abcdefghij", "192.168.1.50", KEY, "3.4", "owon_pc321", "main"]
 ANSWERS = [*BROKER, *METER, "n"]
 
 
@@ -52,7 +54,7 @@ def test_it_ends_with_the_next_command(folder: Path) -> None:
 
 
 def test_empty_answers_are_the_defaults(folder: Path) -> None:
-    run(answers=["", "", "", "", "bf01", "192.168.1.9", KEY, "", "plug", ""])
+    run(answers=["", "", "", "bf01", "", KEY, "", "plug", "", ""])
     settings = load(folder / "esquirell.toml", {})
     assert (settings.mqtt.host, settings.mqtt.port, settings.mqtt.username) == (
         "localhost",
@@ -60,7 +62,7 @@ def test_empty_answers_are_the_defaults(folder: Path) -> None:
         "",
     )
     (meter,) = settings.meters
-    assert (meter.name, meter.address, meter.protocol) == ("main", "192.168.1.9", "auto")
+    assert (meter.name, meter.address, meter.protocol) == ("main", "auto", "auto")
 
 
 def test_an_mqtt_user_may_have_no_password(folder: Path) -> None:
@@ -70,7 +72,7 @@ def test_an_mqtt_user_may_have_no_password(folder: Path) -> None:
 
 
 def test_more_meters_are_asked_for_and_have_names_of_their_own(folder: Path) -> None:
-    second = ["main", "attic", "bf9876543210abcdefghij", *METER[2:]]
+    second = ["bf9876543210abcdefghij", *METER[1:], "attic"]
     result = run(answers=[*BROKER, *METER, "y", *second, "n"])
     assert "Error: another meter has this name" in result.output
     assert [meter.name for meter in load(folder / "esquirell.toml", {}).meters] == [
@@ -85,14 +87,14 @@ def test_more_meters_are_asked_for_and_have_names_of_their_own(folder: Path) -> 
         (0, "http://broker/", "it must be a name or an address only"),
         (1, "70000", "a port is a whole number from 1 to 65535"),
         (1, "mqtt", "a port is a whole number from 1 to 65535"),
-        (4, "***", "a name needs a letter from a to z, or a digit"),
-        (5, " ", "a device id has 1 to 64 characters"),
-        (5, "bf01 23456789", "a device id has no blanks: copy it again"),
-        (6, "192.168.1.500", "it must be four numbers from 0 to 255"),
-        (7, KEY[:-1], "a local key has 16 characters, this one has 15"),
-        (8, "4", "'4' is not one of"),
-        (9, "toaster", "there is no profile 'toaster'; auto detects it"),
-        (9, "brekaer", "there is no profile 'brekaer'; did you mean 'breaker'?"),
+        (9, "***", "a name needs a letter from a to z, or a digit"),
+        (4, " ", "a device id has 1 to 64 characters"),
+        (4, "bf01 23456789", "a device id has no blanks: copy it again"),
+        (5, "192.168.1.500", "it must be four numbers from 0 to 255"),
+        (6, KEY[:-1], "a local key has 16 characters, this one has 15"),
+        (7, "4", "'4' is not one of"),
+        (8, "toaster", "there is no profile 'toaster'; auto detects it"),
+        (8, "brekaer", "there is no profile 'brekaer'; did you mean 'breaker'?"),
     ],
 )
 def test_a_wrong_answer_is_asked_for_again(
@@ -106,14 +108,14 @@ def test_a_wrong_answer_is_asked_for_again(
 
 
 def test_pasted_quotation_marks_and_blanks_are_no_part_of_an_id_or_a_key(folder: Path) -> None:
-    answers = ["main", f'"{METER[1]}"', METER[2], f" '{KEY}' ", *METER[4:]]
+    answers = [f'"{METER[0]}"', METER[1], f" '{KEY}' ", *METER[3:]]
     assert run(answers=[*BROKER, *answers, "n"]).exit_code == 0
     (meter,) = load(folder / "esquirell.toml", {}).meters
-    assert (meter.device_id, meter.local_key.get_secret_value()) == (METER[1], KEY)
+    assert (meter.device_id, meter.local_key.get_secret_value()) == (METER[0], KEY)
 
 
 def test_a_name_with_other_letters_becomes_the_label(folder: Path) -> None:
-    result = run(answers=[*BROKER, "Küche", *METER[1:], "n"])
+    result = run(answers=[*BROKER, *METER[:-1], "Küche", "n"])
     assert "It is shown as Küche, and called kueche in commands and MQTT topics" in result.output
     (meter,) = load(folder / "esquirell.toml", {}).meters
     assert (meter.name, meter.label) == ("kueche", "Küche")
@@ -121,7 +123,9 @@ def test_a_name_with_other_letters_becomes_the_label(folder: Path) -> None:
 
 def test_nothing_that_exists_is_overwritten(folder: Path) -> None:
     (folder / "esquirell.toml").write_text("mine")
-    assert refusal() == "esquirell.toml already exists: --force overwrites it"
+    assert refusal() == (
+        "esquirell.toml already exists: --force overwrites it; esquirell meters add adds a meter"
+    )
     assert names(folder) == ["esquirell.toml"]
     assert (folder / "esquirell.toml").read_text() == "mine"
 
@@ -170,12 +174,13 @@ def test_in_a_terminal_secrets_are_not_shown(folder: Path, broker: Mosquitto) ->
         "MQTT port": str(broker.port),
         "MQTT user": "esquirell",
         "MQTT password": BROKER[-1],
-        "Meter name": "main",
         "Device id": "id-main",
         "Address": "127.0.0.63",  # other tests have a device at 127.0.0.1, port 6668
+        "Take the key from": "typed",
         "Local key": KEY,
         "Protocol": "3.4",
         "Product": "owon_pc321",
+        "Meter name": "main",
         "Change the answers for main": "n",
         "Another meter": "n",
         "May other machines on your network open the page": "y",
@@ -219,3 +224,13 @@ def test_leaving_the_questions_writes_nothing(folder: Path) -> None:
         assert "esquirell: stopped" in terminal.text
         assert "Traceback" not in terminal.text
     assert names(folder) == []
+
+
+def test_beside_an_installed_service_the_next_step_is_to_start_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(guide, "installed_unit", lambda: "esquirell.service")
+    guide.next_steps(CONFIGURATION)
+    said = capsys.readouterr().out
+    assert "  sudo systemctl restart esquirell.service\n" in said
+    assert "systemd install" not in said

@@ -102,7 +102,9 @@ def test_a_cloud_that_refuses_writes_nothing(folder: Path, monkeypatch: pytest.M
 
 def test_a_list_of_devices_is_not_overwritten(folder: Path) -> None:
     put_devices(folder)
-    assert "devices.json already exists" in refusal("--from-cloud")
+    sentence = refusal("--from-cloud")
+    assert "devices.json already exists" in sentence
+    assert sentence.endswith(f"--from-devices {folder}/devices.json takes what it lists")
     assert run("--from-cloud", "--from-devices", "devices.json").exit_code == 2
 
 
@@ -335,10 +337,13 @@ def test_from_a_search_to_the_first_reading(folder: Path, broker: Mosquitto) -> 
         with Broadcaster(Ports(), FIRST, "3.4"), Terminal(COMMAND) as terminal:
             for prompt, answer in (("MQTT host", "127.0.0.1"), ("MQTT port", str(broker.port))):
                 terminal.answer(prompt, answer)
-            for prompt in ("MQTT user", "Meter name", "Device id"):
+            for prompt in ("MQTT user", "Device id"):
                 terminal.answer(prompt, "")
             terminal.answer("Which one", "1")
-            for prompt in ("Address", "Protocol", "Product", "Change the answers for main"):
+            for prompt in (
+                *("Address", "Protocol", "Product", "Meter name"),
+                "Change the answers for main",
+            ):
                 terminal.answer(prompt, "")
             for prompt in ("Device id", "Address"):
                 terminal.answer(prompt, "")

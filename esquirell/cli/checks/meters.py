@@ -15,9 +15,8 @@ from esquirell.profiles.chosen import UNKNOWN
 from esquirell.settings import Settings
 
 
-def configured(settings: Settings) -> Iterator[Finding]:
+def configured(settings: Settings, choices: Choices) -> Iterator[Finding]:
     """Check whether each meter's configuration can work."""
-    choices = Choices(lambda: settings.profiles_dir)
     for name, problem in settings.left_out.items():
         yield fault(
             f"meter {name}", problem, "correct that file, or remove it and add the meter again"
@@ -31,14 +30,13 @@ def configured(settings: Settings) -> Iterator[Finding]:
         yield _key(meter)
 
 
-def read(meters: Sequence[Meter], settings: Settings) -> Iterator[Finding]:
+def read(meters: Sequence[Meter], choices: Choices) -> Iterator[Finding]:
     """Read each meter once, in parallel; only while no service holds their connections.
 
     Nothing is stored or left behind. Cloud meters are left out: each read costs a request.
     """
     from esquirell.runtime.unconfigured import local_transport  # noqa: PLC0415 - it takes long
 
-    choices = Choices(lambda: settings.profiles_dir)
     asked = [meter for meter in meters if meter.transport == "local" and meter.enabled]
     questions = [Question(meter, _refresh(choices, meter), forced=True) for meter in asked]
     answers: SimpleQueue[Finding] = SimpleQueue()
