@@ -99,6 +99,8 @@ def add(
 
     Its settings are stored in a file of its own, in the state directory of this machine.
     """
+    # Without a configuration nothing is asked for.
+    taken = {meter.name for meter in call.settings.meters}
     fields = _scanned() if scan else {}
     if devices:
         fields |= _listed(devices, given["device_id"] or fields.get("device_id"))
@@ -108,7 +110,6 @@ def add(
         fields = {"device_id": device_id} | fields if device_id else _scanned() | fields
     if "local_key" not in fields:
         fields["local_key"] = _key_of(str(fields["device_id"]))
-    taken = {meter.name for meter in call.settings.meters}
     fields |= _named(name) if name else _asked_name(str(fields.get("label", "")), taken)
     if given["label"]:
         fields["label"] = given["label"]

@@ -91,6 +91,8 @@ def init(output: Path, devices: Path | None, cloud: bool, app: bool, force: bool
         but = f" but {guide.DEVICES}" if cloud or app else ""
         folder = output.absolute().parent
         say(OPENING.format(output=output, folder=folder, asked=asked, but=but))
+    if not (devices or cloud or app):
+        devices = _offered_list()
     if cloud or app:
         devices = _listed_devices(output, "app" if app else "cloud", force=force)
     answers = replace(_answers(devices), redis_url=_redis_url())
@@ -99,6 +101,14 @@ def init(output: Path, devices: Path | None, cloud: bool, app: bool, force: bool
         private_files.refuse_existing(files)
     private_files.write(files)
     _report(files, output)
+
+
+def _offered_list() -> Path | None:
+    """Return the list of devices in this folder, if the user wants its meters."""
+    if not sys.stdin.isatty() or not guide.DEVICES.is_file():
+        return None
+    wanted = click.confirm(f"Take the meters from {guide.DEVICES}?", default=True)
+    return guide.DEVICES if wanted else None
 
 
 def _refuse_closed(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Meters as people name them on the command line: by name, pattern or area."""
+"""Meters as people name them on the command line: by name, label, pattern or area."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -69,7 +69,7 @@ def _above(name: str, upstream: Mapping[str, str]) -> set[str]:
 def expand(names: Iterable[str], meters: Sequence["Meter"], known: Collection[str]) -> list[str]:
     """Return the meters that are meant, each once: those of `known` by their names alone.
 
-    Raises UsageError for a name, pattern or area that matches no meter.
+    Raises UsageError for a name, label, pattern or area that matches no meter.
     """
     found: dict[str, None] = {}
     for name in names:
@@ -82,9 +82,9 @@ def expand(names: Iterable[str], meters: Sequence["Meter"], known: Collection[st
 
 def _matching(name: str, meters: Iterable["Meter"]) -> Iterator[str]:
     for meter in meters:
-        # No name is also the area of a meter without one.
-        in_area = bool(name) and meter.area.casefold() == name.casefold()
-        if in_area or fnmatchcase(meter.name, name):
+        # No name is also the label or the area of a meter without one.
+        shown = {meter.name, meter.label.casefold(), meter.area.casefold()}
+        if (name and name.casefold() in shown) or fnmatchcase(meter.name, name):
             yield meter.name
 
 

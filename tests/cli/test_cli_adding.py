@@ -203,6 +203,13 @@ def test_a_meter_of_a_devices_json_brings_its_key(home: Home, device: SimulatedM
     assert KEY not in said.out
 
 
+@pytest.mark.usefixtures("home")
+def test_without_a_configuration_nothing_is_asked_for() -> None:
+    with Terminal([sys.executable, "-m", "esquirell", "meters", "add"]) as terminal:
+        assert terminal.finish() == 2
+    assert terminal.text.startswith("esquirell: there is no configuration")
+
+
 def test_meters_of_the_configuration_file_are_not_changed(home: Home, key: str) -> None:
     home.configure(f'[[meters]]\nname = "main"\ndevice_id = "id-main"\nlocal_key = "{KEY}"\n')
     for words in (("set", "main", "--label", "x"), ("remove", "main", "--yes")):

@@ -38,6 +38,7 @@ def test_the_list_shows_settings_and_states(home: Home) -> None:
         | {"name": "garage", "label": "Garage door", "state": "offline"}
         | {"reason": None, "last_success": None, "failures": 0},
     ]
+    assert esquirell("meters", "show", "garage door", "--json").code == 0  # by its label
     headings, main, garage = esquirell("meters", "list").rows
     assert dict(zip(headings, main, strict=True))["last_success"] == "2026-11-22T10:15:00.123Z"
     assert garage[:2] == ["garage", "Garage door"]

@@ -303,7 +303,8 @@ def test_plugs_that_were_not_read_are_left_out_and_named(folder: Path) -> None:
 
 def test_plugs_are_left_out_when_reading_is_declined(folder: Path) -> None:
     put_plugs(folder)
-    with Terminal([*COMMAND, "--from-devices", "devices.json"]) as terminal:
+    with Terminal(COMMAND) as terminal:
+        terminal.answer("Take the meters from devices.json?", "")
         terminal.answer("MQTT host", "127.0.0.1")
         terminal.answer("MQTT port", str(free_port()))
         terminal.answer("MQTT user", "")
@@ -335,6 +336,7 @@ def test_from_a_search_to_the_first_reading(folder: Path, broker: Mosquitto) -> 
     device.start()
     try:
         with Broadcaster(Ports(), FIRST, "3.4"), Terminal(COMMAND) as terminal:
+            terminal.answer("Take the meters from devices.json?", "n")
             for prompt, answer in (("MQTT host", "127.0.0.1"), ("MQTT port", str(broker.port))):
                 terminal.answer(prompt, answer)
             for prompt in ("MQTT user", "Device id"):
