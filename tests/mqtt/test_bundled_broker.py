@@ -43,7 +43,7 @@ def test_it_carries_everything(port: int) -> None:
         eventually(lambda: connection.connected)
         with observing(port) as observer:
             seen = observer.saw(lambda seen: seen.topic == GARAGE)
-            assert len(seen.json["components"]) == len(info_of().keys) + 8
+            assert len(seen.json["components"]) == len(info_of().keys) + 5
         house.meters.pop()
         house.later += 60
         with observing(port) as observer:
