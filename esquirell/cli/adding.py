@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import click
 
-from esquirell.cli.call import Call, Command, OneOf, misuse, pass_call
+from esquirell.cli.call import Between, Call, Command, OneOf, misuse, pass_call
 from esquirell.cli.meter_names import METER
 from esquirell.cli.output import (
     in_terminal,
@@ -45,7 +45,7 @@ def _fields(command: Function) -> Function:
         click.option(
             "--port",
             metavar="N",
-            type=click.IntRange(1, 65535),
+            type=Between(1, 65535),
             help="The port it listens on (6668).",
         ),
         click.option("--key-file", type=_FILE, help="A file that holds its local key."),
@@ -297,7 +297,7 @@ def _chosen(meters: Sequence[tuple[str, str]]) -> str:
         listed = ", ".join(device_id for _, device_id in meters)
         raise misuse(f"name one of the devices with --device-id: {listed}")
     print_table(("no.", "name", "id"), [[str(i), *meter] for i, meter in enumerate(meters, 1)])
-    number = click.prompt("Which one", type=click.IntRange(1, len(meters)))
+    number = click.prompt("Which one", type=Between(1, len(meters)))
     return meters[number - 1][1]
 
 

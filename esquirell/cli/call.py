@@ -176,6 +176,13 @@ class OneOf(click.Choice[str]):
         return self.fail(f"{value!r} is not one of {known}{hint}", param, ctx)
 
 
+class Between(click.IntRange):
+    """Whole numbers from one bound to another, described as people write them."""
+
+    def _describe_range(self) -> str:
+        return f"{self.min} to {self.max}"
+
+
 def common_options() -> list[click.Option]:
     """Return the options that may stand before or after a command."""
     path = click.Path(dir_okay=False, path_type=Path)

@@ -163,12 +163,12 @@ def prune(call: Call) -> None:
     with working("Removing old readings"):
         call.storage.statistics.rollup()
         removed = call.upkeep.retention.prune()
-    total, remedy = sum(removed.values()), call.upkeep.gives_space_back_by
-    sentence = (
-        f"{total} raw readings were removed. Their space is reused for new ones; only {remedy} "
-        "gives "
-        "it back to the disk."
-    )
+    sentence = "No raw readings had to be removed."
+    if total := sum(removed.values()):
+        sentence = (
+            f"{total} raw readings were removed. Their space is reused for new ones; only "
+            f"{call.upkeep.gives_space_back_by} gives it back to the disk."
+        )
     _report(call, {"removed": removed}, sentence)
 
 

@@ -6,13 +6,13 @@ from typing import Literal
 
 import click
 
-from esquirell.cli.call import Call, Command, OneOf, pass_call
+from esquirell.cli.call import Between, Call, Command, OneOf, pass_call
 from esquirell.cli.output import say
 from esquirell.domain.schedule import LONGEST_INTERVAL_S
 
-PORT = click.IntRange(1, 65535)
-COUNT = click.IntRange(1, 50)
-SECONDS = click.IntRange(1, LONGEST_INTERVAL_S)
+PORT = Between(1, 65535)
+COUNT = Between(1, 50)
+SECONDS = Between(1, LONGEST_INTERVAL_S)
 
 
 @click.command("demo", cls=Command)

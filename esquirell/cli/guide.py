@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from esquirell.cli import accounts
-from esquirell.cli.call import OneOf
+from esquirell.cli.call import Between, OneOf
 from esquirell.cli.invocation import program
 from esquirell.cli.mqtt import LEAVE_S, reach
 from esquirell.cli.output import print_table, say, warn
@@ -60,7 +60,7 @@ def choose() -> "Announcement | None":
     cells = [[str(number), *row.values()] for number, row in enumerate(rows, 1)]
     print_table(("no.", *COLUMNS), cells)
     only = 1 if len(devices) == 1 else None
-    number = click.prompt("Which one (0: none of them)", only, type=click.IntRange(0, len(devices)))
+    number = click.prompt("Which one (0: none of them)", only, type=Between(0, len(devices)))
     return devices[number - 1] if number else None
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from esquirell.cli.call import Call, Command, pass_call
+from esquirell.cli.call import Between, Call, Command, pass_call
 from esquirell.cli.moments import local
 from esquirell.cli.output import in_terminal, print_json, print_table
 from esquirell.domain.command import entry_of
@@ -19,7 +19,7 @@ SHORT = COLUMNS[:-1]
 @click.option(
     "--last",
     metavar="N",
-    type=click.IntRange(1, 100_000),
+    type=Between(1, 100_000),
     default=50,
     show_default=True,
     help="How many commands to show.",

@@ -47,7 +47,7 @@ def _figures(
 ) -> list[Figure]:
     chosen = likely(found.columns)
     if not any(chosen.values()):
-        raise misuse("no such values are stored: choose another --quantity")
+        raise misuse("nothing is stored to draw: choose another --quantity or --since")
     naming = _Naming(found.columns, {key for keys in chosen.values() for key in keys})
     return figures(found, Choice(chosen, naming, upstream), calendar, steps)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from esquirell.cli.call import Call, Command, OneOf, misuse, pass_call
+from esquirell.cli.call import Between, Call, Command, OneOf, misuse, pass_call
 from esquirell.cli.invocation import as_typed, password_command
 from esquirell.cli.output import say, warn
 from esquirell.cli.ownership import refuse_root
@@ -95,7 +95,7 @@ def with_page(runtime: Runtime, role: roles.Role) -> roles.Role:
 )
 @click.option(
     "--concurrency",
-    type=click.IntRange(1, MOST_PLACES),
+    type=Between(1, MOST_PLACES),
     metavar="N",
     help="How many tasks run in parallel. [default: concurrency in [worker]]",
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from esquirell.cli.call import Call, Command, pass_call
+from esquirell.cli.call import Between, Call, Command, pass_call
 from esquirell.cli.output import print_json, print_table, warn
 from esquirell.domain.record import record
 from esquirell.profiles import shipped
@@ -36,7 +36,7 @@ class ScanResult:
 @click.command("scan", cls=Command)
 @click.option(
     "--seconds",
-    type=click.IntRange(1, 600),
+    type=Between(1, 600),
     default=SECONDS,
     show_default=True,
     metavar="N",

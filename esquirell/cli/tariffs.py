@@ -70,7 +70,8 @@ def show(call: Call, name: str | None) -> None:
         say(f"window: {_spoken(window)}")
     since = datetime.now(UTC) - _SHOWN_ROWS / 2
     near = [_price(row) for row in rows if since <= row.start < since + _SHOWN_ROWS]
-    say(f"{len(rows)} imported prices, {len(near)} of them start within a day from now")
+    count = f"{len(rows)} imported prices, {len(near)} of them start within a day from now"
+    say(count if rows else "no prices are imported")
     if near:
         _print_prices(near, call.settings.timezone)
 
@@ -172,6 +173,8 @@ def _cell(value: object) -> str:
     match value:
         case None:
             return "-"
+        case bool():
+            return "yes" if value else "no"
         case list() | tuple():
             return ", ".join(map(str, value))
     return str(value)

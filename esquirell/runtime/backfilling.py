@@ -86,7 +86,7 @@ class Backfilling:
             refused[0]
             if refused
             else "home_assistant.token_file is missing: in your profile in Home Assistant, under "
-            "Security, make a long-lived access token, and put it into a file with mode 0600"
+            "Security, create a long-lived access token, and put it into a file with mode 0600"
         )
 
     def _sensors(self, meters: Sequence[str]) -> list[Sensor]:

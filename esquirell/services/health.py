@@ -183,6 +183,9 @@ def absent(role: str) -> str:
     """Return the sentence for a missing role, or for a queue without a worker."""
     if queue := role.partition("@")[2]:
         return f"no worker serves {queue}: its meters are not read"
+    if role not in ROLES:
+        beside = " (esquirell run serves the page by itself)" * (role == "web")
+        return f"no {role} is alive: start esquirell {role}{beside}"
     return f"no {role} is alive: start esquirell run, or esquirell {role}"
 
 

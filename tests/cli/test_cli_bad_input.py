@@ -1,5 +1,9 @@
+import shutil
+
 import pytest
 from support.cli import Home, esquirell, meter
+
+from esquirell.cli.systemd.machine import BOOTED
 
 KEY15 = meter(local_key="local_key = '0123456789abcde'")
 
@@ -111,6 +115,7 @@ def test_no_meter_at_all(home: Home) -> None:
             ("readings", "--qantity", "x"),
             "there is no option '--qantity'; did you mean '--quantity",
         ),
+        (("log", "--last", "0"), "--last: 0 is not in the range 1 to 100000"),
         (("schedule", "add", "x", "--every", "often"), "--every: 'often' is not a whole number"),
         (("meters", "show"), "NAME is missing (see "),
         (("db", "readings", "remove"), "--meter is missing (see "),
@@ -128,3 +133,14 @@ def test_a_misspelt_name_is_reported_with_a_suggestion(
     said = esquirell(*command)
     assert said.code == 2
     assert said.sentence.startswith(sentence)
+
+
+@pytest.mark.skipif(
+    BOOTED.is_dir() or shutil.which("systemctl") is None, reason="systemd runs here, or is missing"
+)
+def test_systemd_that_does_not_run_is_named() -> None:
+    said = esquirell("systemd", "status")
+    assert (said.code, said.sentence) == (
+        1,
+        "this machine does not run systemd: start esquirell run instead",
+    )

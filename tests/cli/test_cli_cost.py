@@ -114,7 +114,10 @@ def test_tariffs_are_listed() -> None:
     (one,) = esquirell("tariffs", "list", "--json").json
     assert (one["name"], one["meters"], one["imported"]) == ("home", ["main"], 0)
     assert "home\tmain\tPLN\t1.0\t0.5\t0" in esquirell("tariffs", "list").out
-    assert "fee_per_day: 2.5" in esquirell("tariffs", "show").out
+    shown = esquirell("tariffs", "show").out
+    assert "fee_per_day: 2.5" in shown
+    assert "fee_for_each_meter: no\n" in shown
+    assert shown.endswith("no prices are imported\n")
 
 
 @pytest.mark.parametrize("arguments", [("cost",), ("tariffs", "show")])

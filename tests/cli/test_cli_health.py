@@ -220,6 +220,21 @@ def test_what_vanished_elsewhere_or_can_be_missed_is_only_named(
     assert said == (0, f"bridge: working\n{role} on {host} disappeared 0 min ago\n", "")
 
 
+@pytest.mark.parametrize(
+    ("role", "remedy"),
+    [
+        ("worker", "start esquirell run, or esquirell worker"),
+        ("flower", "start esquirell flower"),
+        ("web", "start esquirell web (esquirell run serves the page by itself)"),
+    ],
+)
+def test_a_missing_role_is_named_with_what_starts_it(
+    announce: Callable[..., None], role: str, remedy: str
+) -> None:
+    announce("bridge", HERE)
+    assert esquirell("health", role).sentence == f"no {role} is alive: {remedy}"
+
+
 def test_json_is_what_the_bridge_publishes(announce: Callable[..., None]) -> None:
     for role in ("worker", "beat", "bridge"):
         announce(role, HERE)

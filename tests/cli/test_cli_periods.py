@@ -143,6 +143,7 @@ def test_rollup_and_prune_report_their_results(house: Home) -> None:
     assert removed > 0
     assert esquirell(*DAY, "--json").json == before
     assert esquirell("db", "prune", "--json").json == {"removed": {"main": 0}}
+    assert esquirell("db", "prune").out == "No raw readings had to be removed.\n"
 
 
 @pytest.mark.usefixtures("house")

@@ -20,6 +20,8 @@ ROLES = (
     "esquirell-bridge.service",
     "esquirell-web.service",
 )
+# It exists where systemd runs: see sd_booted(3).
+BOOTED = Path("/run/systemd/system")
 UNITS = (ALL_IN_ONE, APART, "esquirell-migrate.service", *ROLES, FLOWER)
 
 
@@ -95,6 +97,8 @@ def _run(*command: str, limit_s: float = LIMIT_S) -> str:
     except subprocess.TimeoutExpired as error:
         raise EsquirellError(f"{' '.join(command)} took longer than {limit_s:.0f} s") from error
     if done.returncode:
+        if command[0] == "systemctl" and not BOOTED.is_dir():
+            raise EsquirellError("this machine does not run systemd: start esquirell run instead")
         reason = done.stderr.strip().replace("\n", " ") or f"exit code {done.returncode}"
         raise EsquirellError(f"{' '.join(command)} failed: {reason}")
     return done.stdout
