@@ -55,5 +55,6 @@ is_installed() {
 }
 
 make_venv() {
+    [ ! -e .venv ] || [ -w .venv ] || fail ".venv belongs to another user; take it over: sudo chown -R $(id -un) .venv"
     .venv/bin/python -m pip --version >/dev/null 2>&1 || { say "creating a virtual environment in .venv"; "$python" -m venv --clear .venv; }
 }

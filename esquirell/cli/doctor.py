@@ -67,7 +67,7 @@ def _findings(call: Call) -> Iterator[Finding]:
         yield fault("configuration", error.finding, error.remedy)
         return
     except ConfigError as error:
-        remedy = "correct it, or write a new one: esquirell init"
+        remedy = "correct it, or write a new one: esquirell init --force"
         yield fault("configuration", str(error), remedy)
         return
     yield fine("configuration", f"{settings.source or 'the environment'}: {summary(settings)}")

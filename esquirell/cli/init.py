@@ -24,6 +24,7 @@ from esquirell.cli.meter_questions import (
     read_once,
 )
 from esquirell.cli.output import say, warn
+from esquirell.cli.ownership import give_to_owner_of_folder
 from esquirell.daemon.redis_server import find_redis
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
@@ -100,6 +101,7 @@ def init(output: Path, devices: Path | None, cloud: bool, app: bool, force: bool
     if not force:
         private_files.refuse_existing(files)
     private_files.write(files)
+    give_to_owner_of_folder(files)
     _report(files, output)
 
 
@@ -142,6 +144,7 @@ def _listed_devices(output: Path, way: accounts.Way, *, force: bool) -> Path:
         instead = f", and --from-devices {shlex.quote(str(file))} takes what it lists"
         private_files.refuse_existing([file], instead)
     accounts.write_devices(file, way)
+    give_to_owner_of_folder([file])
     return file
 
 

@@ -5,6 +5,8 @@ The service of a machine runs as its own user, and people administer it as root.
 
 import os
 import pwd
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError
@@ -36,17 +38,25 @@ def check_entry(folder: Path) -> None:
     """Raise ConfigError for a state directory that this user may not look into."""
     if not may_enter(folder):
         raise ConfigError(
-            f"the state directory {folder} belongs to {owner_of(folder)}: run this with sudo, or "
-            "as that user"
+            f"the state directory {folder} belongs to {owner_of(folder)}: {way_in(folder)}"
         )
 
 
-def refuse_root(folder: Path) -> None:
+def way_in(folder: Path) -> str:
+    """Return what helps a user who may not look into a folder."""
+    is_stray = folder.stat().st_uid == ROOT and folder.parent.stat().st_uid == os.geteuid()
+    if is_stray and os.geteuid() != ROOT:
+        return f"take it over: sudo chown -R $USER: {shlex.quote(str(folder))}"
+    return "run this with sudo, or as that user"
+
+
+def refuse_root(state_dir: Path) -> None:
     """Raise ConfigError if a service run by root would use the state of another user."""
+    folder = state_dir if state_dir.exists() else state_dir.parent
     if os.geteuid() == ROOT and _belongs_to_another(folder):
         owner = owner_of(folder)
         raise ConfigError(
-            f"the state directory {folder} belongs to {owner}, and a service that root starts "
+            f"{folder} belongs to {owner}, and a service that root starts "
             f"would lock that user out: start it with sudo -u {owner}, or let systemd start it"
         )
 
@@ -69,6 +79,14 @@ def hand_over(folder: Path) -> None:
             found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             if found.st_uid == ROOT:
                 os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
+
+
+def give_to_owner_of_folder(files: Iterable[Path]) -> None:
+    """Give files that root has written to the owner of their folder, who must read them."""
+    for file in files:
+        owner = file.parent.stat()
+        if os.geteuid() == ROOT and owner.st_uid != ROOT:
+            os.chown(file, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _belongs_to_another(folder: Path) -> bool:

@@ -194,8 +194,8 @@ def _another_device(meter: Meter) -> MeterUnreachableError:
 def _wrong_key(meter: Meter) -> MeterRejectedError:
     return MeterRejectedError(
         "wrong_key",
-        f"{_who(meter)} does not accept its local_key: copy it from the Tuya cloud again, "
-        "as it changes each time the device is paired",
+        f"{_who(meter)} does not accept its local_key: take it from the app again (esquirell "
+        "meters sync --from-app), as it changes each time the device is paired",
     )
 
 
@@ -203,8 +203,8 @@ def _no_agreement(meter: Meter, seen: AttemptError) -> MeterRejectedError:
     return MeterRejectedError(
         "wrong_key",
         f"{_who(meter)} refuses the encrypted session, most likely because its local_key is "
-        f"wrong: copy it from the Tuya cloud again; if it is right, check protocol {seen.version}, "
-        "or switch the meter off and on again",
+        f"wrong: take it from the app again (esquirell meters sync --from-app); if it is right, "
+        f"check protocol {seen.version}, or switch the meter off and on again",
     )
 
 

@@ -132,7 +132,7 @@ def test_a_meter_that_refuses_is_not_added(home: Home, device: SimulatedMeter, k
     settings = ("--device-id", "id-main", "--port", str(device.port), "--key-file", key)
     said = esquirell("meters", "add", "barn", *settings, *SETTINGS)
     assert said.code == 1
-    assert "copy it from the Tuya cloud again" in said.err
+    assert "take it from the app again" in said.err
     assert not (home.path / "data" / "meters" / "barn.toml").exists()
     assert "fedcba9876543210" not in said.err
 
@@ -160,7 +160,7 @@ def test_in_a_terminal_wrong_answers_are_asked_for_again(
             for prompt in ("Device id", "Address", "Protocol"):
                 terminal.answer(prompt, "")
             assert terminal.finish() == 0
-        assert "copy it from the Tuya cloud again" in " ".join(terminal.text.split())
+        assert "take it from the app again" in " ".join(terminal.text.split())
         assert KEY not in terminal.text
         new = ["--port", str(other.port), *SETTINGS]
         with Terminal([*command, "exchange", "barn", *new]) as terminal:

@@ -74,7 +74,7 @@ def test_looking_makes_nothing(home: Home) -> None:
 def test_a_faulty_configuration_is_the_first_finding(home: Home) -> None:
     home.write("mqtt.prt = 1")
     mark, message, remedy = findings()["configuration"]
-    assert (mark, remedy) == ("fault", "correct it, or write a new one: esquirell init")
+    assert (mark, remedy) == ("fault", "correct it, or write a new one: esquirell init --force")
     assert "the nearest known key is port" in message
 
 

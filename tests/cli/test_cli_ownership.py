@@ -101,3 +101,24 @@ def test_a_closed_folder_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="run this with sudo"):
         ownership.check_entry(tmp_path)
     tmp_path.chmod(0o700)
+
+
+@needs_root
+def test_root_starts_no_service_in_the_folder_of_another_user(home: Home) -> None:
+    home.configure(meter())
+    os.chown(home.path, NOBODY, NOBODY)
+    said = esquirell("run")
+    assert said.code == 2
+    assert f"{home.path} belongs to nobody" in said.sentence
+    assert not home.database.parent.exists()
+
+
+@needs_root
+def test_a_folder_that_root_has_left_in_ones_own_can_be_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    os.chown(tmp_path, NOBODY, NOBODY)
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+    assert ownership.way_in(folder) == f"take it over: sudo chown -R $USER: {folder}"

@@ -1,3 +1,4 @@
+import os
 import re
 import stat
 import subprocess
@@ -14,6 +15,7 @@ from esquirell.cli import guide
 from esquirell.cli.systemd.layout import CONFIGURATION
 from esquirell.settings import load
 
+NOBODY = 65534
 BROKER = ["broker.lan", "1884", "esquirell", "p@ss $#='("]
 METER = ["bf0123456789abcdefghij", "192.168.1.50", KEY, "3.4", "owon_pc321", "main"]
 ANSWERS = [*BROKER, *METER, "n"]
@@ -39,6 +41,13 @@ def test_all_that_is_written_is_private(folder: Path) -> None:
     run(answers=ANSWERS)
     modes = {stat.S_IMODE((folder / name).stat().st_mode) for name in names(folder)}
     assert modes == {0o600}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_writes_belongs_to_the_owner_of_the_folder(folder: Path) -> None:
+    os.chown(folder, NOBODY, NOBODY)
+    assert run(answers=ANSWERS).exit_code == 0
+    assert {(folder / name).stat().st_uid for name in names(folder)} == {NOBODY}
 
 
 def test_it_ends_with_the_next_command(folder: Path) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
-from esquirell.cli.ownership import may_enter, owner_of, strays
+from esquirell.cli.ownership import may_enter, owner_of, strays, way_in
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import iso
 from esquirell.runtime.page_address import in_container
@@ -54,8 +54,7 @@ def state_directory(settings: Settings) -> Finding:
     name, folder = "state directory", settings.state_dir
     there = _nearest(folder)
     if not may_enter(there):
-        remedy = "run this with sudo, or as that user"
-        return fault(name, f"{there} belongs to {owner_of(there)}", remedy)
+        return fault(name, f"{there} belongs to {owner_of(there)}", way_in(there))
     if not os.access(there, os.W_OK | os.X_OK):
         remedy = "change state_dir, or the owner of that folder"
         return fault(name, f"{there} is not writable for this user", remedy)
