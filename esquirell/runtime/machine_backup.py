@@ -5,7 +5,7 @@ import shutil
 import socket
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -20,8 +20,7 @@ from esquirell.settings import Settings, private_files, state_files
 from esquirell.storage import sqlite
 from esquirell.storage.maintenance import archive
 from esquirell.storage.maintenance.care import copy_database
-from esquirell.storage.reserve import LastResort
-from esquirell.storage.spool import LEFT
+from esquirell.storage.spool import Spool
 
 _SQLITE = "database.db"
 _POSTGRESQL = "database.dump"
@@ -43,11 +42,9 @@ class MachineBackup:
         archive.refuse_existing(target)
         facts = {"created_at": iso(datetime.now(UTC)), "esquirell": VERSION, **self._where()}
         with archive.folder_beside(target) as folder:
-            # First: what is taken back meanwhile is in the copy of the spool as well.
-            left = _copied_left(self._settings.spool_file, folder)
             spool, left_out = _copied_spool(self._settings.spool_file, folder)
             kept = state_files.present(self._settings.state_dir)
-            files = {self._name: self._copy(folder), **left, **spool, **kept}
+            files = {self._name: self._copy(folder), **spool, **kept}
             archive.write(target, facts, files)
         return {
             "file": str(target),
@@ -115,15 +112,15 @@ class MachineBackup:
         """Restore the files beside the database; return where the old ones are now."""
         state_dir = self._settings.state_dir
         old = state_files.present(state_dir)
-        left = _left(self._settings.spool_file)
-        if not LastResort(left).read():
-            # The next start makes it anew: an empty one is nothing to keep.
-            with suppress(OSError):
-                left.unlink()
+        is_empty = Spool(self._settings.spool_file).is_empty()
         parts = [f"{state_files.SPOOL}{part}" for part in state_files.SQLITE_PARTS]
-        for name in (*parts, left.name):
-            if os.path.lexists(state_dir / name):
-                old[name] = state_dir / name
+        found = {name: state_dir / name for name in parts if os.path.lexists(state_dir / name)}
+        if is_empty:
+            # The next start makes it anew.
+            for file in found.values():
+                file.unlink()
+        else:
+            old |= found
         aside = _set_aside(old, state_dir) if old else None
         private_files.write({state_dir / name: file for name, file in files.items()})
         return aside
@@ -142,20 +139,8 @@ def _set_aside(files: Mapping[str, Path], state_dir: Path) -> Path:
     return folder
 
 
-def _left(spool: Path) -> Path:
-    return spool.with_suffix(LEFT)
-
-
-def _copied_left(spool: Path, folder: Path) -> dict[str, Path]:
-    """Copy what a process left at its end into a folder, if it is readable; return the copy."""
-    copy = folder / _left(spool).name
-    with suppress(OSError):
-        shutil.copyfile(_left(spool), copy)
-    return {copy.name: copy} if LastResort(copy).read() else {}
-
-
 def _copied_spool(spool: Path, folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """Copy the spool into a folder, if there is one; return the copy, or why there is none.
+    """Copy the spool into a folder, if it holds readings; return the copy, or why there is none.
 
     Raises ConfigError when it is sound and can't be copied.
     """
@@ -171,4 +156,4 @@ def _copied_spool(spool: Path, folder: Path) -> tuple[dict[str, Path], list[str]
         if not sqlite.is_damage(error):
             raise ConfigError(f"{spool} can't be copied: {error}") from error
         return {}, [f"{spool} is damaged, and the readings that waited in it are not in the backup"]
-    return {state_files.SPOOL: copy}, []
+    return ({} if Spool(copy).is_empty() else {state_files.SPOOL: copy}), []

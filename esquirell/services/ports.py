@@ -104,12 +104,6 @@ class Spool(Protocol):
     def forget(self, number: int) -> None:
         """Drop the readings up to a number. Raises SpoolError."""
 
-    def leave(self, readings: Iterable[Reading]) -> int:
-        """Keep readings at the end of the process, also on a full disk; return how many are lost.
-
-        Raises SpoolError.
-        """
-
     def set_aside(self, strange: Mapping[int, Exception]) -> None:
         """Move readings that can't be stored out of the way, by number. Raises SpoolError."""
 

@@ -114,24 +114,10 @@ class Saver:
             self.save((), {})
 
     def leave(self) -> None:
-        """Keep for the next process what neither the database nor the disk takes.
-
-        What is lost nevertheless is logged.
-        """
-        with self._keeping:
-            held = tuple(self._memory)
-            self._memory.clear()
-        if not held:
-            return
-        try:
-            lost = self._on_disk(partial(self._spool.leave, held))
-        except SpoolError as error:
-            log.debug("nothing is left for the next process: %s", error)
-            lost = len(held)
-        if lost < len(held):
-            log.warning("%d readings are kept for the next start", len(held) - lost)
-        if lost:
-            log.error("%d readings are lost with this process: %s", lost, "; ".join(self.problems))
+        """Log what is lost with this process: what neither the database nor the disk has taken."""
+        if self._memory:
+            problems = "; ".join(self.problems)
+            log.error("%d readings are lost with this process: %s", len(self._memory), problems)
 
     @property
     def timekeeper(self) -> Timekeeper | None:

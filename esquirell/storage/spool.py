@@ -2,11 +2,11 @@
 
 import json
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,26 @@ from esquirell.domain.undated import Mark
 from esquirell.storage import sqlite
 from esquirell.storage.maintenance.restoring import set_aside
 from esquirell.storage.reading_json import to_body, to_reading, to_undated, to_undated_body
-from esquirell.storage.reserve import LastResort, Reserve
 
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 5.0
-# The ending of the file, beside the spool, of what processes left at their end.
-LEFT = ".last"
+# Free pages of the file, 4 MiB, for the time when others have filled the disk. A reading takes half
+# a KiB: those of eight hours from a dozen meters.
+ROOM_PAGES = 1024
+# What SQLite puts into a page of 4 KiB but for the number of the next one.
+_CONTENT_BYTES = 4092
+# A disk with less room than this is left alone.
+WORTHWHILE_BYTES = 16 * 1024 * 1024
 
-# An empty spool releases its space.
+# Free pages stay in the file until they are given back (2: INCREMENTAL).
 _SHRINKS = "PRAGMA auto_vacuum"
+_BY_REQUEST = 2
+# The journal stays as well: on a full disk there is no room for a new one.
 _SET_UP = """
+PRAGMA journal_mode = PERSIST;
 PRAGMA synchronous = FULL;
+PRAGMA secure_delete = OFF;
 CREATE TABLE IF NOT EXISTS waiting (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS undated (
     id INTEGER PRIMARY KEY AUTOINCREMENT, boot TEXT NOT NULL, uptime_s REAL NOT NULL,
@@ -37,6 +45,7 @@ CREATE INDEX IF NOT EXISTS undated_moment ON undated (boot, uptime_s);
 CREATE TABLE IF NOT EXISTS unreadable (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT, body TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS room (body BLOB);
 """
 
 # More undated readings than an hour can bring; the oldest are dropped first.
@@ -50,62 +59,42 @@ class Spool:
 
     All processes of this machine share it; it is created when first needed. What was added survives
     a power cut. While its directory is gone (not `is_ours`), as with its disk, it takes nothing. On
-    a disk that others have filled it uses what `reserve` has kept free.
+    a disk that others have filled it uses the free pages that `reserve` has made in it.
     Readings without a time wait separately. A row that can't be understood is moved
     to the table `unreadable`, with a line in the log: it holds up nothing.
     """
 
     def __init__(self, file: Path, is_ours: Callable[[], bool] = lambda: True) -> None:
         self._file = file
-        self._reserve = Reserve(file.with_suffix(".reserve"))
-        self._last = LastResort(file.with_suffix(LEFT))
         self._is_ours = is_ours
 
     def reserve(self) -> None:
-        """Keep some room for the time when the disk is full; without it, or a disk, do nothing."""
-        if self._is_ours():
-            self._reserve.keep()
-            self._last.keep()
+        """Have as many free pages in the file as are kept for a full disk; never raises.
+
+        On a disk that is gone, or has little room, none are added.
+        """
+        with suppress(OSError, SpoolError):
+            if not self._is_ours() or (not self._file.exists() and not self._has_much_room()):
+                return
+            with self.connect() as connection:
+                missing = ROOM_PAGES - connection.execute("PRAGMA freelist_count").fetchone()[0]
+                if missing < 0:
+                    connection.execute(f"PRAGMA incremental_vacuum({-missing})").fetchall()
+                elif missing and self._has_much_room():
+                    # In two transactions: pages that are freed at once would not be written.
+                    blob = (missing * _CONTENT_BYTES,)
+                    connection.execute("INSERT INTO room VALUES (zeroblob(?))", blob)
+                    connection.commit()
+                    connection.execute("DELETE FROM room")
+                    connection.commit()
+
+    def _has_much_room(self) -> bool:
+        found = os.statvfs(self._file.parent)
+        return found.f_bavail * found.f_frsize >= WORTHWHILE_BYTES
 
     def add(self, readings: Iterable[Reading]) -> None:
         """Add readings. Raises SpoolError, as when the disk is full; then none is kept."""
-        self._with_reserve(partial(self._add, [_row(reading) for reading in readings]))
-
-    def _with_reserve(self, work: Callable[[], None]) -> None:
-        """Change the file, on a full disk in the space that was kept free. Raises SpoolError."""
-        try:
-            work()
-        except SpoolError:
-            if not self._is_ours() or not self._reserve.release():
-                raise
-            work()
-
-    def leave(self, readings: Iterable[Reading]) -> int:
-        """Keep readings where even a full disk takes them, as their process ends.
-
-        They wait with the others once the disk takes them. Return how many are lost: the oldest,
-        if those that were left before are too many with them. Raises SpoolError.
-        """
-        rows = [json.dumps(_row(reading)) for reading in readings]
-        try:
-            return self._last.add(rows)
-        except OSError as error:
-            raise SpoolError(f"{self._file} takes nothing more: {error.strerror}") from error
-
-    def _take_back(self) -> SpoolError | None:
-        """Add what a process left at its end; return why the disk does not take it, if so."""
-        try:
-            with self._last.taken() as left:
-                if left:
-                    rows = [tuple(json.loads(row)) for row in left]
-                    self._with_reserve(partial(self._add, rows))
-        except SpoolError as error:
-            return error
-        except OSError:
-            pass  # nothing was left, or it is added once more: that is harmless
-        return None
-
-    def _add(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        rows = [_row(reading) for reading in readings]
         with self.connect() as connection, connection:
             dated = [row for row in rows if len(row) == 1]
             connection.executemany("INSERT INTO waiting (body) VALUES (?)", dated)
@@ -114,22 +103,32 @@ class Spool:
 
     def count(self) -> int:
         """Count the readings waiting for the database or for the time. Raises SpoolError."""
-        left = len(self._last.read())
         if not self._is_there():
-            return left
+            return 0
         query = "SELECT (SELECT count(*) FROM waiting) + (SELECT count(*) FROM undated)"
         with self.connect() as connection:
-            return left + int(connection.execute(query).fetchone()[0])
+            return int(connection.execute(query).fetchone()[0])
+
+    def is_empty(self) -> bool:
+        """Whether it holds nothing, not even rows that are no readings; a damaged one does."""
+        query = (
+            "SELECT 1 FROM waiting UNION ALL SELECT 1 FROM undated "
+            "UNION ALL SELECT 1 FROM unreadable"
+        )
+        try:
+            if not self._is_there():
+                return True
+            with self.connect() as connection:
+                return connection.execute(query).fetchone() is None
+        except SpoolError:
+            return False
 
     def oldest(self, limit: int, after: int = 0) -> tuple[Sequence[Reading], int]:
         """Return the oldest readings with a number above `after`, and the number of the last one.
 
-        Raises SpoolError, also when none is left but what the disk does not take back.
+        Raises SpoolError.
         """
-        refused = self._take_back()
         rows = self._waiting(limit, after) if self._is_there() else []
-        if refused and not rows:
-            raise refused
         return [reading for _, reading in rows], rows[-1][0] if rows else after
 
     def _waiting(self, limit: int, after: int) -> list[tuple[int, Reading]]:
@@ -140,12 +139,12 @@ class Spool:
 
     def forget(self, number: int) -> None:
         """Remove the readings up to a number, once they are stored. Raises SpoolError."""
-        self._with_reserve(partial(self._forget, number))
-        self.reserve()
+        self._remove("DELETE FROM waiting WHERE id <= ?", number)
 
-    def _forget(self, number: int) -> None:
+    def _remove(self, query: str, number: int) -> None:
         with self.connect() as connection, connection:
-            connection.execute("DELETE FROM waiting WHERE id <= ?", (number,))
+            connection.execute(query, (number,))
+        self.reserve()
 
     def set_aside(self, strange: Mapping[int, Exception]) -> None:
         """Move readings that the database never accepts out of the way. Raises SpoolError."""
@@ -179,8 +178,7 @@ class Spool:
 
     def forget_dated(self, number: int) -> None:
         """Remove readings whose time was found, up to a number. Raises SpoolError."""
-        with self.connect() as connection, connection:
-            connection.execute("DELETE FROM undated WHERE at NOTNULL AND id <= ?", (number,))
+        self._remove("DELETE FROM undated WHERE at NOTNULL AND id <= ?", number)
 
     def _readable(
         self, table: str, query: str, values: Sequence[int], read: Callable[[Any], Reading]
@@ -255,8 +253,8 @@ class Spool:
             sqlite.prepare_file(self._file)
             with closing(sqlite3.connect(self._file, timeout=PATIENCE_S)) as connection:
                 # Setting it again would write to the file, which a full disk refuses.
-                if connection.execute(_SHRINKS).fetchone() != (1,):
-                    connection.execute(f"{_SHRINKS} = FULL")
+                if connection.execute(_SHRINKS).fetchone() != (_BY_REQUEST,):
+                    connection.execute(f"{_SHRINKS} = {_BY_REQUEST}")
                 connection.executescript(_SET_UP)
                 yield connection
         except ConfigError as error:

@@ -85,7 +85,7 @@ def test_a_machine_that_holds_nothing_yet_keeps_nothing_aside(
     machine.database.parent.rename(tmp_path / "lost")
     machine.database.parent.mkdir()
     Spool(machine.database.with_name("spool.db")).reserve()
-    assert machine.database.with_name("spool.last").exists()
+    assert machine.database.with_name("spool.db").exists()
     assert esquirell("restore", str(file), "--json").json["replaced"] == []
 
 
@@ -128,21 +128,6 @@ def test_a_damaged_file_is_restored_unchanged_beside_the_others(
     assert esquirell("restore", str(file)).code == 0
     assert damaged.read_bytes() == b"\xff\x00"
     assert [one["name"] for one in esquirell("meters", "list", "--json").json] == ["main", "barn"]
-
-
-def test_what_a_service_left_at_its_end_is_part_of_a_backup(machine: Home, tmp_path: Path) -> None:
-    spool, file = Spool(machine.database.with_name("spool.db")), tmp_path / "all.backup"
-    spool.reserve()
-    assert esquirell("backup", str(tmp_path / "before.backup")).code == 0
-    spool.leave([sample("barn", 1)])
-    assert "spool.last" in esquirell("backup", str(file), "--json").json["holds"]
-    assert esquirell("restore", str(tmp_path / "before.backup")).code == 0
-    assert spool.count() == 1
-    assert esquirell("restore", str(file)).code == 0
-    assert spool.count() == 2
-    assert [taken.measured_at for taken in spool.oldest(10)[0]] == [
-        sample("barn", second).measured_at for second in (0, 1)
-    ]
 
 
 def test_a_damaged_spool_costs_the_backup_of_nothing_else(machine: Home, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from esquirell.domain.errors import SpoolError
 from esquirell.domain.judgement import judge
 from esquirell.domain.reading import Reading
 from esquirell.domain.undated import Undated
-from esquirell.storage.spool import Spool
+from esquirell.storage.spool import ROOM_PAGES, Spool
 
 
 @pytest.fixture
@@ -103,12 +103,12 @@ def test_a_reading_that_two_polls_bring_waits_for_the_time_once(spool: Spool) ->
 
 
 def test_it_is_readable_by_its_owner_only_and_shrinks(spool: Spool, tmp_path: Path) -> None:
-    spool.add([sample("main", second) for second in range(5000)])
+    spool.add([sample("main", second) for second in range(50_000)])
     file = tmp_path / "spool.db"
     assert file.stat().st_mode & 0o077 == 0
     full = file.stat().st_size
-    spool.forget(spool.oldest(5000)[1])
-    assert file.stat().st_size < full / 4
+    spool.forget(spool.oldest(50_000)[1])
+    assert ROOM_PAGES * 4096 <= file.stat().st_size < full / 2
 
 
 def test_it_is_shared_among_threads_and_processes(spool: Spool, tmp_path: Path) -> None:

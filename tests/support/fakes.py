@@ -140,7 +140,6 @@ class ReadingStore:
 class Spool:
     def __init__(self) -> None:
         self.aside: list[Reading] = []
-        self.left: list[Reading] = []
         self.full = False
         self._kept: dict[int, Reading] = {}
         self._number = 0
@@ -151,10 +150,6 @@ class Spool:
         for reading in readings:
             self._number += 1
             self._kept[self._number] = reading
-
-    def leave(self, readings: Iterable[Reading]) -> int:
-        self.left = list(readings)
-        return 0
 
     def count(self) -> int:
         return len(self._kept)
