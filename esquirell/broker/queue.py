@@ -8,7 +8,6 @@ from typing import Any
 import redis
 
 from esquirell.broker.connection import reaching_redis
-from esquirell.domain.record import record
 
 POLLS = "polls"
 COMMANDS = "commands"
@@ -21,14 +20,6 @@ REDBEAT_PREFIX = "esquirell:redbeat:"
 SENT_AT_HEADER = "esquirell_sent_at"
 
 
-@record
-class Backlog:
-    """How many tasks are waiting, and for how many seconds the oldest has been."""
-
-    length: int
-    oldest_s: float
-
-
 class Queues:
     """Inspects the queues without taking messages; `others` returns those beside our own."""
 
@@ -36,8 +27,8 @@ class Queues:
         self._client = client
         self._others = others
 
-    def backlog(self) -> Backlog:
-        """Count the waiting messages. Raises UnavailableError."""
+    def backlog(self) -> tuple[int, float]:
+        """Count the waiting messages, and how long (s) the oldest has. Raises UnavailableError."""
         names = (POLLS, COMMANDS, TASKS, *self._others())
         with reaching_redis(), self._client.pipeline(transaction=False) as steps:
             for name in names:
@@ -46,7 +37,7 @@ class Queues:
             found = steps.execute()
         lengths, oldest = map(int, found[::2]), found[1::2]
         waits = [_waited_s(str(message)) for message in oldest if message]
-        return Backlog(sum(lengths), max(waits, default=0.0))
+        return sum(lengths), max(waits, default=0.0)
 
 
 def queue_key(queue: str) -> str:
@@ -55,7 +46,7 @@ def queue_key(queue: str) -> str:
 
 
 def _waited_s(message: str) -> float:
-    """Return when a message was sent, as `sent_now` recorded it in its headers."""
+    """Return how long (s) a message has waited since `sent_now` noted the time in its headers."""
     headers: dict[str, Any] = json.loads(message).get("headers", {})
     sent_at = headers.get(SENT_AT_HEADER)
     return max(0.0, datetime.now(UTC).timestamp() - sent_at) if sent_at else 0.0

@@ -43,7 +43,7 @@ class Follower:
     def _is_gone(self) -> bool:
         """Whether the state directory is gone, as with its disk: the meters stay as they were."""
         folder = self._runtime.settings.state_dir
-        problem = self._runtime.place.problem()
+        problem = self._runtime.storage.directory.problem()
         is_gone = problem is not None
         if is_gone and not self._was_gone:
             log.error("%s", problem)

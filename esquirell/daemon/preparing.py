@@ -74,7 +74,7 @@ def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
             threading.Event().wait(DATABASE_RETRY_S)
         else:
             runtime.place.note()
-            if runtime.place.is_there():
+            if runtime.storage.directory.is_there():
                 # By this file it recognises its directory when the disk was unplugged and is back.
                 persistent_name(settings.state_dir / INSTANCE)
             return

@@ -102,7 +102,7 @@ def holding_database(runtime: Runtime, locks: ServiceLocks) -> ServicePart:
     def run_once() -> float:
         try:
             # Elsewhere than in our own directory nothing is created.
-            if runtime.place.is_there():
+            if runtime.storage.directory.is_there():
                 locks.keep()
             locks.keep_redis()
             claim(runtime)

@@ -89,7 +89,7 @@ class Runtime:
     def reload(self) -> None:
         """Apply meters and log levels of a changed configuration file. Raises ConfigError."""
         with self._reloading:
-            if problem := self.place.problem():
+            if problem := self.storage.directory.problem():
                 raise ConfigError(problem)
             before, self.settings = self.settings, reloaded(self.settings)
         # Connections of meters that were removed, or are another device now.
@@ -111,9 +111,8 @@ class Runtime:
 
     @cached_property
     def place(self) -> StatePlace:
-        settings = self.settings
-        noted = None if settings.redis.embedded else self.shared.state_directories
-        return StatePlace(settings.state_dir, self.storage.directory, noted)
+        noted = None if self.settings.redis.embedded else self.shared.state_directories
+        return StatePlace(self.storage.directory, noted)
 
     @cached_property
     def shared(self) -> Shared:
@@ -243,7 +242,7 @@ class Runtime:
     def self_report(self) -> SelfReport:
         """What this process reports about itself."""
         return SelfReport(
-            self.place,
+            self.storage.directory,
             self.started_at,
             self.mqtt,
             self.polling,

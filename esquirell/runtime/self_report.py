@@ -11,8 +11,8 @@ from esquirell.domain.reading import iso
 from esquirell.domain.record import record
 from esquirell.runtime.mqtt import Mqtt
 from esquirell.runtime.polling import Polling
-from esquirell.runtime.upkeep import StatePlace
 from esquirell.services.schedules import Schedules, pace_of
+from esquirell.settings.state_files import StateDirectory
 
 # How often to look how often meters are to be read: at a start it takes some seconds until they are
 # shared out, and a schedule may change.
@@ -83,14 +83,14 @@ class SelfReport:
 
     def __init__(
         self,
-        place: StatePlace,
+        directory: StateDirectory,
         started_at: datetime,
         mqtt: Mqtt,
         polling: Polling,
         schedules: Schedules,
         damaged: Callable[[], Sequence[str]],
     ) -> None:
-        self._place = place
+        self._directory = directory
         self._since = iso(started_at)
         self._mqtt = mqtt
         self._polling = polling
@@ -120,7 +120,7 @@ class SelfReport:
 
     def _problems(self) -> Iterator[str]:
         polling = self._polling
-        if problem := self._place.problem() or self._place.unwritable():
+        if problem := self._directory.problem() or self._directory.unwritable():
             yield problem
         if self._mqtt.is_connected:
             yield from self._mqtt.connection.problems

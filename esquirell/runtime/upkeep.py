@@ -29,6 +29,7 @@ from esquirell.storage.maintenance.revision import (
     put_back_tables,
     read_revision,
 )
+from esquirell.storage.sqlite import is_there
 
 if TYPE_CHECKING:
     from esquirell.storage.corrections.store import Corrections
@@ -161,7 +162,7 @@ class Upkeep:
     def _trace_of_one_missing(self) -> Path | None:
         """Return a file of ours that shows that the missing database once existed."""
         file = self.database.file
-        return None if file is None or _exists(file) else self._trace()
+        return None if file is None or is_there(file) else self._trace()
 
     def _trace(self) -> Path | None:
         """Return a file of ours that a service makes only beside a database in a file."""
@@ -176,7 +177,7 @@ class Upkeep:
             *file.parent.glob(f"{file.name}-wal"),
             *file.parent.glob(f"{file.name}.damaged-*"),
         ]
-        return next((path for path in found if _exists(path)), None)
+        return next((path for path in found if is_there(path)), None)
 
     @property
     def _is_ours(self) -> bool:
@@ -187,18 +188,10 @@ class Upkeep:
 
 def has_tables(database: Database) -> bool:
     """Whether a service got as far as creating the tables. Raises UnavailableError."""
-    if database.file is not None and not _exists(database.file):
+    if database.file is not None and not is_there(database.file):
         return False
     with database.read() as connection:
         return read_revision(connection, database.describe()) is not None
-
-
-def _exists(path: Path) -> bool:
-    """Whether something exists; what can't be examined, on a failing disk, does not."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
 
 
 class StatePlace:
@@ -207,24 +200,10 @@ class StatePlace:
     Without `noted` earlier places are unknown: an embedded Redis is as new as the directory.
     """
 
-    def __init__(
-        self, folder: Path, directory: StateDirectory, noted: RememberedDirectories | None
-    ) -> None:
-        self._folder = folder
-        self._noted = noted
+    def __init__(self, directory: StateDirectory, noted: RememberedDirectories | None) -> None:
         self._directory = directory
-
-    def is_there(self) -> bool:
-        """Whether the directory exists, and no other disk is in its place. Never raises."""
-        return self._directory.is_there()
-
-    def problem(self) -> str | None:
-        """Return that the directory is gone; None if it is there."""
-        return self._directory.problem()
-
-    def unwritable(self) -> str | None:
-        """Return that the directory takes no new file; None if it does."""
-        return self._directory.unwritable()
+        self._folder = directory.folder
+        self._noted = noted
 
     def create(self) -> None:
         """Create the directory unless it exists. Raises ConfigError."""
@@ -238,7 +217,7 @@ class StatePlace:
         """
         if problem := half_restored(self._folder):
             raise ConfigError(problem)
-        if self._noted is None or self.is_there():
+        if self._noted is None or self._directory.is_there():
             return
         with suppress(UnavailableError):
             if self._noted.knows(str(self._folder)):

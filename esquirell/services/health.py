@@ -129,10 +129,10 @@ class Health:
 
     def _queue(self) -> dict[str, Any]:
         try:
-            backlog = self._queues.backlog()
+            length, oldest_s = self._queues.backlog()
         except UnavailableError:
             return {"length": None, "oldest_s": None}
-        return {"length": backlog.length, "oldest_s": round(backlog.oldest_s, 1)}
+        return {"length": length, "oldest_s": round(oldest_s, 1)}
 
     def _database(
         self, processes: Sequence[Process]

@@ -127,23 +127,11 @@ class Publisher(Protocol):
         """Publish that something happened."""
 
 
-class Backlog(Protocol):
-    """The tasks waiting for a worker."""
-
-    @property
-    def length(self) -> int:
-        """Count the waiting tasks."""
-
-    @property
-    def oldest_s(self) -> float:
-        """Return for how many seconds the oldest has waited."""
-
-
 class Queues(Protocol):
     """Counts the tasks waiting for a worker."""
 
-    def backlog(self) -> Backlog:
-        """Count what waits. Raises UnavailableError."""
+    def backlog(self) -> tuple[int, float]:
+        """Count what waits, and for how long (s) the oldest has. Raises UnavailableError."""
 
 
 class Presence(Protocol):

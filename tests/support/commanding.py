@@ -110,14 +110,9 @@ class Presence:
         return [Process("raspi", ("worker",), "2026-11-22T10:00:00.000Z")]
 
 
-class Backlog:
-    length = 3
-    oldest_s = 1.5
-
-
 class Queues:
-    def backlog(self) -> Backlog:
-        return Backlog()
+    def backlog(self) -> tuple[int, float]:
+        return 3, 1.5
 
 
 class HeldTasks:
