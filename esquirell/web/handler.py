@@ -17,7 +17,7 @@ from esquirell.web.formats import Formats, by_energy_first
 from esquirell.web.gate import Visit
 from esquirell.web.json_text import encode
 from esquirell.web.sessions import COOKIE, DAYS
-from esquirell.web.site import Lane, Site
+from esquirell.web.site import Lane, Shared, Site
 from esquirell.web.texts import Texts, best_language, texts_of
 
 log = logging.getLogger(__name__)
@@ -64,15 +64,16 @@ class Handler(RequestHandler):
     `is_open`: answered without a login, too. `page` is its entry in the navigation.
     """
 
+    application: Site
     is_open = False
     page = ""
     visit = Visit("", secure=False, base="")
     session: str | None = None
 
     @property
-    def site(self) -> Site:
-        """The site that received this request."""
-        return self.application  # type: ignore[return-value]  # only a Site uses these handlers
+    def site(self) -> Shared:
+        """What all listeners of the page share."""
+        return self.application.shared
 
     def set_default_headers(self) -> None:
         """Forbid browsers everything that the page does not need."""
@@ -81,7 +82,7 @@ class Handler(RequestHandler):
 
     def prepare(self) -> None:
         """Identify the sender, and stop requests without permission."""
-        self.visit = self.site.gate.admit(self.request)
+        self.visit = self.application.gate.admit(self.request)
         if self.visit.ingress:
             for name, value in INGRESS_HEADERS.items():
                 self.set_header(name, value)

@@ -39,7 +39,7 @@ class TooLarge(Refusal):
 
     def prepare(self) -> None:
         """Admit every request."""
-        self.visit = self.site.gate.admit(self.request)
+        self.visit = self.application.gate.admit(self.request)
         self.request.connection.set_max_body_size(TAKEN_IN)  # type: ignore[union-attr]  # as Tornado's guide says
 
     def data_received(self, chunk: bytes) -> None:
@@ -56,7 +56,7 @@ class LargeHeaders(Refusal):
 
     def prepare(self) -> None:
         """Answer 431."""
-        self.visit = self.site.gate.admit(self.request)
+        self.visit = self.application.gate.admit(self.request)
         self.send_error(431)
 
 

@@ -107,6 +107,11 @@ class Shared:
         self.overview = Overview(runtime, live, beside, problems)
         self.backlog = StatisticsBacklog(runtime, beside)
 
+    @property
+    def zone(self) -> str:
+        """The configured time zone."""
+        return self.runtime.settings.timezone
+
 
 @record
 class Routes:
@@ -141,27 +146,8 @@ class Site(Application):
         self._too_large = routes.too_large
         self._large_headers = routes.large_headers
         self.gate = gate
+        self.shared = shared
         self._base = base
-        self.runtime = shared.runtime
-        self.live = shared.live
-        self.overview = shared.overview
-        self.backlog = shared.backlog
-        self.password_command = shared.password_command
-        self.credentials = shared.credentials
-        self.sessions = shared.sessions
-        self.tokens = shared.tokens
-        self.wrong = shared.wrong
-        self.candidates = shared.candidates
-        self.app_logins = shared.app_logins
-        self.saving = shared.saving
-        self.drawn = shared.drawn
-        self.lanes = shared.lanes
-        self.templates = shared.templates
-
-    @property
-    def zone(self) -> str:
-        """The configured time zone."""
-        return self.runtime.settings.timezone
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:  # noqa: ANN401 - Tornado's
         """Find the handler; strip the base path if the proxy has left it."""

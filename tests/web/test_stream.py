@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from types import SimpleNamespace
 
 import pytest
 from support.waiting import LIMIT_S
@@ -25,7 +26,8 @@ async def served(
 ) -> AsyncIterator[tuple[Live, int]]:
     """Serve a stream at a port; its meters are told to what is yielded."""
     application = Application([("/", stream_class)], events=events)
-    application.live = watched = Live()  # type: ignore[attr-defined]  # as a Site has it
+    watched = Live()
+    application.shared = SimpleNamespace(live=watched)  # type: ignore[attr-defined]  # as a Site has it
     server = HTTPServer(application)
     listening, port = bind_unused_port()
     server.add_socket(listening)
