@@ -60,7 +60,7 @@ def list_meters(call: Call) -> None:
             shape
             | {"label": meter.label, "area": meter.area}
             | {"profile": _profile_in_words(call, meter)}
-            | _in_words(shape, call.settings.timezone)
+            | _last_read(shape, call.settings.timezone)
             for shape, meter in zip(listed, meters, strict=True)
         ]
     columns = _NARROW if in_terminal() else _COLUMNS
@@ -240,12 +240,9 @@ def _reason(status: Mapping[str, Any]) -> str:
     return "not read for more than three of its intervals"
 
 
-def _in_words(status: Mapping[str, Any], zone: str) -> dict[str, str]:
-    """Return the time of the last reading in words."""
+def _last_read(status: Mapping[str, Any], zone: str) -> dict[str, str]:
     last = status["last_success"]
-    return {
-        "last_success": local(last, zone) if last else "never",
-    }
+    return {"last_success": local(last, zone) if last else "never"}
 
 
 def _statuses(call: Call) -> Mapping[str, MeterStatus]:
@@ -273,7 +270,7 @@ def _print_description(shown: Mapping[str, Any], zone: str) -> None:
     facts = shown["configuration"] | {"product": profile["title"] if profile else None}
     facts |= {"keys": " ".join(shown["keys"])} | shown["status"] | shown.get("cloud", {})
     if in_terminal():
-        facts |= _in_words(shown["status"], zone)
+        facts |= _last_read(shown["status"], zone)
     rows = [(key, plain(value)) for key, value in facts.items()]
     rows += [("warning", warning) for warning in shown["warnings"]]
     if not in_terminal():

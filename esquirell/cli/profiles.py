@@ -11,10 +11,9 @@ import click
 
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.output import Row, complain, in_terminal, print_json, print_table, say, warn
-from esquirell.cli.values import plain
+from esquirell.cli.values import plain, unit_of
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.profile import Datapoint, Profile
-from esquirell.domain.quantity import is_quantity_key, split_key
 from esquirell.profiles import find, own, shipped
 from esquirell.profiles.capture import Trial, try_capture
 from esquirell.profiles.choice import PUBLISHED
@@ -151,17 +150,13 @@ def _rows(profile: Profile) -> Iterator[Row]:
     for dp, point in profile.datapoints.items():
         key = point.key or point.adds or ""
         divisor = f"{point.divisor:g}" if key else ""
-        yield dp, point.code, _gives(point), _unit(key), divisor, point.frame or ""
+        yield dp, point.code, _gives(point), unit_of(key), divisor, point.frame or ""
 
 
 def _gives(point: Datapoint) -> str:
     if point.adds:
         return f"adds to {point.adds}"
     return " ".join(point.keys) or "(diagnostic)"
-
-
-def _unit(key: str) -> str:
-    return split_key(key)[0].unit if is_quantity_key(key) else ""
 
 
 def _described(profile: Profile, mine: Mapping[str, Profile]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ Shape = Mapping[str, Any]
 
 def lines_of(shape: Shape) -> list[Row]:
     """Return the rows of a published reading: key, value and unit; null has no value."""
-    return [(key, plain(value), _unit(key)) for key, value in shape.items() if key != _REST]
+    return [(key, plain(value), unit_of(key)) for key, value in shape.items() if key != _REST]
 
 
 def diagnostics_of(shape: Shape) -> list[Row]:
@@ -74,5 +74,6 @@ def _grid(shape: Shape, keys: list[str], suffixes: list[str]) -> list[Row]:
     ]
 
 
-def _unit(key: str) -> str:
+def unit_of(key: str) -> str:
+    """Return the unit of a quantity key, "" for anything else."""
     return split_key(key)[0].unit if is_quantity_key(key) else ""
