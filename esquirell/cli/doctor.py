@@ -15,7 +15,7 @@ from esquirell.cli.output import print_json, say
 from esquirell.cli.ownership import may_enter
 from esquirell.domain import counted
 from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
-from esquirell.domain.reading import Ledger, MeterStatus
+from esquirell.domain.reading import Ledger
 from esquirell.domain.statistic import Periods
 from esquirell.settings.files import NoConfigurationError
 
@@ -89,7 +89,7 @@ def _around(runtime: "Runtime") -> Iterator[Finding]:
     from esquirell.cli import service  # noqa: PLC0415 - they load Celery
     from esquirell.cli.checks import servers  # noqa: PLC0415
 
-    statuses = _statuses(runtime)
+    statuses = _stored(runtime, runtime.storage.readings.statuses)
     times = [status.last_success for status in statuses.values() if status.last_success]
     now, newest = datetime.now(UTC), max(times, default=None)
     yield machine.clock(now, newest, synchronized=machine.synchronized())
@@ -117,10 +117,6 @@ def _checked(name: str, look: Callable[["Runtime"], Finding], runtime: "Runtime"
         return look(runtime)
     except EsquirellError as error:
         return fault(name, str(error), "correct that, then run esquirell doctor again")
-
-
-def _statuses(runtime: "Runtime") -> Mapping[str, MeterStatus]:
-    return _stored(runtime, runtime.storage.readings.statuses)
 
 
 def _ledgers(runtime: "Runtime") -> Mapping[str, Ledger]:

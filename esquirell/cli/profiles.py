@@ -136,7 +136,15 @@ def try_(call: Call, file: Path, *, why: bool) -> None:
     explanation = explain(captured, _folder(call)) if why else None
     if call.json:
         extra = {"explanation": asdict(explanation)} if explanation else {}
-        print_json(_payload(trial) | extra)
+        print_json(
+            {
+                "profile": trial.profile,
+                "values": dict(trial.values),
+                "diagnostics": dict(trial.diagnostics),
+                "warnings": list(trial.warnings),
+            }
+            | extra
+        )
         return
     _print_trial(trial)
     if explanation:
@@ -197,20 +205,11 @@ def _report(file: Path, profile: Profile, warnings: list[str]) -> None:
     print_table(_HEADINGS, list(_rows(profile)))
 
 
-def _payload(trial: Trial) -> dict[str, Any]:
-    return {
-        "profile": trial.profile,
-        "values": dict(trial.values),
-        "diagnostics": dict(trial.diagnostics),
-        "warnings": list(trial.warnings),
-    }
-
-
 def _print_trial(trial: Trial) -> None:
     for warning in trial.warnings:
         warn(warning)
     values = [("profile", trial.profile, "")]
-    values += [(key, plain(value), _unit(key)) for key, value in trial.values.items()]
+    values += [(key, plain(value), unit_of(key)) for key, value in trial.values.items()]
     print_table(("quantity", "value", "unit"), values, right=("value",) if in_terminal() else ())
     if trial.diagnostics:
         print_table(("diagnostic", "value"), [(k, plain(v)) for k, v in trial.diagnostics.items()])

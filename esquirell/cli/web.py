@@ -46,7 +46,7 @@ def _serve(call: Call) -> int:
 @pass_call
 def password(call: Call, *, other: bool) -> None:
     """Show the page's address and password, or set another password."""
-    credentials = _credentials(call)
+    credentials = Credentials(call.settings, _directory(call))
     if other:
         hidden = sys.stdin.isatty()
         prompt = click.prompt("New password", hide_input=hidden, confirmation_prompt=hidden)
@@ -115,10 +115,6 @@ def address(call: Call) -> str:
     from esquirell.runtime.page_address import page_url  # noqa: PLC0415 - rarely needed
 
     return page_url(web)
-
-
-def _credentials(call: Call) -> Credentials:
-    return Credentials(call.settings, _directory(call))
 
 
 def _tokens(call: Call) -> Tokens:

@@ -55,7 +55,7 @@ def picture(house: House, sight: WatchState, elapsed_s: float, console: Console)
         Text(),
         rule(f"messages: {sight.messages}"),
     ]
-    room = console.height - _height(console, [*head, *middle, *below])
+    room = console.height - len(console.render_lines(Group(*[*head, *middle, *below]), pad=False))
     return Group(*head, *middle, *messages(sight.last, room), *below)
 
 
@@ -84,7 +84,3 @@ def _moments(stopped: Flag, seconds: int | None, pause_s: float) -> Iterable[flo
         if seconds is not None and elapsed_s >= seconds:
             return
         stopped.wait(pause_s if seconds is None else min(pause_s, seconds))
-
-
-def _height(console: Console, parts: Sequence[RenderableType]) -> int:
-    return len(console.render_lines(Group(*parts), pad=False))

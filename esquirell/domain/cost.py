@@ -109,7 +109,7 @@ class HourPrices:
     def of(self, start: datetime) -> HourPrice:
         """Return the price of an hour, assuming that its energy is used evenly."""
         end = self._calendar.after(start, "hour")
-        moments = _quarters(start, end)
+        moments = [start + number * _QUARTER for number in range((end - start) // _QUARTER)]
         prices = [self._prices(moment) for moment in moments]
         paid = [price.bought for price in prices if price.bought is not None]
         earned = [price.sold for price in prices if price.sold is not None]
@@ -222,7 +222,3 @@ def add_up(start: datetime, parts: Iterable[Cost]) -> Cost:
             whole.unpriced + part.unpriced,
         )
     return whole
-
-
-def _quarters(start: datetime, end: datetime) -> list[datetime]:
-    return [start + number * _QUARTER for number in range((end - start) // _QUARTER)]

@@ -155,7 +155,7 @@ class _Decoding:
             self._diagnostics[point.code] = raw
             return
         found = self._frame(point, raw) if point.frame else {str(point.key): _scale(raw, point)}
-        if self._reversed(point):
+        if point.direction is not None and str(self._direction(point)) in EXPORTS:
             found = {key: _turned(key, value) for key, value in found.items()}
         for key, value in found.items():
             if not is_possible(key, value):
@@ -220,10 +220,6 @@ class _Decoding:
         # A frame of several phases is the whole device's, so its own temperature is no phase's.
         suffix = "" if any(key.endswith(_OF_PHASES) for key in fields) else point.suffix
         return {with_suffix(key, suffix): value for key, value in fields.items()}
-
-    def _reversed(self, point: Datapoint) -> bool:
-        """Return whether the accompanying datapoint says that energy is exported."""
-        return point.direction is not None and str(self._direction(point)) in EXPORTS
 
     def _direction(self, point: Datapoint) -> object:
         beside = self._points.get(point.direction or "")

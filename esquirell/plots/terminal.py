@@ -80,7 +80,7 @@ def _lines(
 ) -> Iterator[str]:
     scale = marks(*_range(figure), about=4)
     texts = {_row_of(mark, scale): words.number(mark, decimals_of(scale)) for mark in scale}
-    slot = _slot(figure, wide)
+    slot = wide // figure.axis.count if figure.kind == "bars" and figure.axis.count else 0
     wide = slot * figure.axis.count if slot else wide
     for chart in charts:
         name = ", ".join(line.name for line in chart)
@@ -95,11 +95,6 @@ def _lines(
         yield from _below(figure.axis.labels(wide, words), wide, shift=0.5 if slot > 1 else 0.0)
     if figure.is_estimated:
         yield f"{' ' * MARGIN}{_ESTIMATED} {words.estimated}"
-
-
-def _slot(figure: Figure, wide: int) -> int:
-    """Return how many columns a bar and its gap have, 0 where a curve is drawn."""
-    return wide // figure.axis.count if figure.kind == "bars" and figure.axis.count else 0
 
 
 def _range(figure: Figure) -> tuple[float, float]:

@@ -131,7 +131,7 @@ class _MeterChoice:
         later = replace(self, answers=answers, sent=sent or self.sent, growth=growth, unmet=unmet)
         if self.is_confirmed and answers % _CHECKED_EACH:
             return later
-        refuses = self.choice.guessed and _refuses(decoded)
+        refuses = self.choice.guessed and bool(decoded.refused or weigh(decoded.values).refusals)
         later = replace(later, refused=self.refused + 1 if refuses else 0)
         if not later.is_confirmed or not self.choice.warnings:
             return later
@@ -331,11 +331,6 @@ def _scaled(choice: Choice, divisors: Mapping[str, float]) -> Choice:
     for dp, divisor in divisors.items():
         points[dp] = points[dp].model_copy(update={"divisor": divisor, "trust": "sure"})
     return replace(choice, profile=choice.profile.with_datapoints(points))
-
-
-def _refuses(decoded: Decoded) -> bool:
-    """Whether an answer contradicts a guess: no grid voltage, or impossible values."""
-    return bool(decoded.refused or weigh(decoded.values).refusals)
 
 
 def _over(

@@ -71,7 +71,15 @@ class Jobs:
         (`invalid_payload`) if the transaction was used with another payload.
         """
         now = self._clock()
-        record = _record(request, command.secrets, now)
+        record = CommandRecord(
+            str(uuid.uuid4()),
+            now,
+            request.source,
+            request.command,
+            request.recorded(command.secrets),
+            request.transaction_key(command.secrets),
+            request.reply,
+        )
         earlier = self._log.find(record.transaction_key, now - REPEATS_WITHIN)
         if earlier is None:
             self._log.record(record)
@@ -181,18 +189,6 @@ class Search:
         if self._clock() - self._known_at > limit_s:
             raise CommandError("timeout", GONE if self._was_held else NOT_TAKEN)
         return found
-
-
-def _record(request: Request, secrets: tuple[str, ...], now: datetime) -> CommandRecord:
-    return CommandRecord(
-        str(uuid.uuid4()),
-        now,
-        request.source,
-        request.command,
-        request.recorded(secrets),
-        request.transaction_key(secrets),
-        request.reply,
-    )
 
 
 def _end_of(record: CommandRecord, outcome: object) -> Mapping[str, Any]:

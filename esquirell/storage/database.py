@@ -93,7 +93,7 @@ class Database:
             # A forked child must not use the connections of its parent, and nobody those to a
             # file that another one has replaced: what is written there is lost.
             is_ours = self._engine is not None and self._pid == os.getpid()
-            if not is_ours or self._is_replaced() or self._lost_log():
+            if not is_ours or self._file_now() != self._opened or self._lost_log():
                 self._drop_engine()
                 self._engine = self._make_engine()
                 self._pid, self._opened, self._log = os.getpid(), self._file_now(), NO_LOG
@@ -250,9 +250,6 @@ class Database:
         if self._engine is not None and self._pid == os.getpid():
             self._engine.dispose()
         self._engine = None
-
-    def _is_replaced(self) -> bool:
-        return self._file_now() != self._opened
 
     def _lost_log(self) -> bool:
         """Whether the log was deleted while it was in use, and all of it is in the database now.

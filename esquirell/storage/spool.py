@@ -34,6 +34,7 @@ _BY_REQUEST = 2
 # The journal stays as well: on a full disk there is no room for a new one.
 _SET_UP = """
 PRAGMA journal_mode = PERSIST;
+PRAGMA journal_size_limit = 524288;
 PRAGMA synchronous = FULL;
 PRAGMA secure_delete = OFF;
 CREATE TABLE IF NOT EXISTS waiting (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL);
@@ -79,12 +80,14 @@ class Spool:
             with self.connect() as connection:
                 missing = ROOM_PAGES - connection.execute("PRAGMA freelist_count").fetchone()[0]
                 if missing < 0:
-                    connection.execute(f"PRAGMA incremental_vacuum({-missing})").fetchall()
+                    connection.executescript(f"PRAGMA incremental_vacuum({-missing})")
                 elif missing and self._has_much_room():
                     # In two transactions: pages that are freed at once would not be written.
                     blob = (missing * _CONTENT_BYTES,)
                     connection.execute("INSERT INTO room VALUES (zeroblob(?))", blob)
                     connection.commit()
+                    # What is overwritten goes through the journal, which keeps its size.
+                    connection.execute("PRAGMA secure_delete = ON")
                     connection.execute("DELETE FROM room")
                     connection.commit()
 

@@ -75,7 +75,10 @@ def explain(meter: Meter, seen: AttemptError, *, worked: bool) -> MeterError:
     3.4 or 3.5 do not answer frames signed with a wrong one.
     """
     if seen.step == "name":
-        return _nameless(meter)
+        return MeterUnreachableError(
+            "unreachable",
+            f"{meter.name} can't be reached: {nameless(meter.address, 'its address')}",
+        )
     if seen.step == "connect":
         return _unreachable(meter, seen)
     if seen.evidence.stranger:
@@ -174,12 +177,6 @@ def _unreachable(meter: Meter, seen: AttemptError) -> MeterUnreachableError:
         "unreachable",
         f"{_who(meter)} can't be reached ({seen.detail}): check that it has power and "
         f"Wi-Fi, and that its address is still {meter.address}",
-    )
-
-
-def _nameless(meter: Meter) -> MeterUnreachableError:
-    return MeterUnreachableError(
-        "unreachable", f"{meter.name} can't be reached: {nameless(meter.address, 'its address')}"
     )
 
 

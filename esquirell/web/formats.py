@@ -153,7 +153,7 @@ class Formats:
 
     def date(self, moment: datetime) -> str:
         """Format the date of a moment."""
-        return self._dated(moment, self._texts("format.date"))
+        return self._text_of(moment.astimezone(self._zone).date(), self._texts("format.date"))
 
     def day(self, day: calendar_date) -> str:
         """Format a calendar date."""
@@ -205,9 +205,6 @@ class Formats:
             if count >= length:
                 return self.with_unit(count / length, unit, 1)
         return self.with_unit(count, "B")
-
-    def _dated(self, moment: datetime, form: str) -> str:
-        return self._text_of(moment.astimezone(self._zone).date(), form)
 
     def _text_of(self, day: calendar_date, form: str) -> str:
         month = self._texts(f"month.{day.month}")

@@ -49,7 +49,7 @@ def languages() -> tuple[str, ...]:
 @cache
 def texts_of(language: str) -> Texts:
     """Return the texts of a language that has a catalogue."""
-    own = dict(flat(_load(language)))
+    own = dict(flat(tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8"))))
     return Texts(language, own if language == DEFAULT else texts_of(DEFAULT).with_own(own))
 
 
@@ -70,10 +70,6 @@ def _ranges(header: str) -> Iterator[tuple[str, float]]:
             yield name.strip().lower(), float(quality.strip().removeprefix("q=") or 1)
         except ValueError:
             continue
-
-
-def _load(language: str) -> dict[str, Any]:
-    return tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
 
 
 def flat(tables: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

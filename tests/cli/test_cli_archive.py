@@ -157,7 +157,7 @@ def test_what_a_killed_service_left_of_its_spool_does_not_meet_the_restored_one(
     journal.write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(504))
     assert esquirell("restore", str(file)).code == 0
     assert not journal.exists()
-    assert (machine.database.parent / "replaced-1" / "spool.db-journal").exists()
+    assert (machine.database.parent / "replaced-1" / "spool.db").exists()
 
 
 def test_after_a_restore_that_was_interrupted_no_service_starts(

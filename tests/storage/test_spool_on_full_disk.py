@@ -21,6 +21,7 @@ DISK_BYTES = 24 * 1024 * 1024
 ROOM_BYTES = ROOM_PAGES * 4096
 # The tables, a journal, and what several processes may have made at the same time.
 A_LITTLE = 256 * 1024
+MANY = {f"current_{number}": 1.5 for number in range(200)}
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_a_full_disk_takes_readings_a_while_longer(disk: Path) -> None:
             spool.add(samples(second, second + 1))
         spool.add(samples(20, 2000))
         with pytest.raises(SpoolError):
-            spool.add(samples(2000, 60_000))
+            spool.add([replace(one, values=MANY) for one in samples(2000, 4000)])
         # As another process finds them after the end of this one.
         found, number = Spool(disk / "spool.db").oldest(3000)
         assert found == samples(0, 2000)
@@ -65,10 +66,11 @@ def test_a_full_disk_takes_readings_a_while_longer(disk: Path) -> None:
 
 
 def test_readings_without_a_time_find_room_as_well(disk: Path) -> None:
-    spool, undated = Spool(disk / "spool.db"), Undated("boot", 7.5, {}, Instrument("meter"))
+    spool = Spool(disk / "spool.db")
     spool.reserve()
     fill(disk)
-    spool.add([replace(one, undated=undated) for one in samples(0, 500)])
+    marks = [Undated("boot", float(second), {}, Instrument("meter")) for second in range(500)]
+    spool.add([replace(sample("main"), undated=mark) for mark in marks])
     assert spool.count() == 500
 
 
