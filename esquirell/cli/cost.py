@@ -6,14 +6,15 @@ from collections.abc import Sequence
 import click
 
 from esquirell.cli.call import Call, Command, OneOf, misuse, pass_call
-from esquirell.cli.meter_names import METER, behind
+from esquirell.cli.meter_names import METER
 from esquirell.cli.moments import SINCE, UNTIL, span_of
 from esquirell.cli.output import in_terminal, print_json, print_table, warn, working
 from esquirell.cli.rows import say_uncounted
 from esquirell.cli.tariffs import require_tariff
 from esquirell.domain.errors import CommandError
 from esquirell.domain.periods import Calendar
-from esquirell.services.costs import COST_PERIODS, CostPeriod, CostQuery, CostRow
+from esquirell.domain.submeters import Upstream, behind, upstream_of
+from esquirell.services.costs import COST_PERIODS, CostPeriod, CostQuery, CostRow, house_total
 from esquirell.services.csv_rows import COST_COLUMNS, cost_lines
 
 _FIGURES = (
@@ -72,8 +73,8 @@ def cost(
     elif form == "csv":
         sys.stdout.writelines(cost_lines(rows, call.storage.calendar, resolution))
     else:
-        lines = [_line(row, call.storage.calendar, resolution) for row in rows]
-        _print(lines, behind({row.meter for row in rows}, call.settings.meters))
+        upstream = upstream_of(call.settings.meters)
+        _print(rows, call.storage.calendar, resolution, upstream)
 
 
 def _rows(call: Call, query: CostQuery) -> list[CostRow]:
@@ -87,22 +88,23 @@ def _rows(call: Call, query: CostQuery) -> list[CostRow]:
     return list(costs.read(query))
 
 
-def _line(row: CostRow, calendar: Calendar, period: CostPeriod) -> Line:
-    """Format a row for people: its period by its local date."""
+def _print(
+    rows: Sequence[CostRow], calendar: Calendar, period: CostPeriod, upstream: Upstream
+) -> None:
+    """Print the rows for people, each period by its local date, and the sum in a terminal."""
     name = calendar.title if in_terminal() else calendar.name
-    return row.payload() | {"start": name(row.cost.start, period)}
-
-
-def _print(lines: Sequence[Line], contained: set[str]) -> None:
+    lines = [row.payload() | {"start": name(row.cost.start, period)} for row in rows]
     columns = _columns(lines) if in_terminal() else COST_COLUMNS
     shown = [[_cell(line[key]) for key in columns] for line in lines]
+    whole = house_total(rows, upstream).payload() if rows else {}
     summed = in_terminal() and len(lines) > 1 and len({line["currency"] for line in lines}) == 1
     if summed:
-        shown.append([_sum(lines, key, contained) for key in columns])
+        sums = {key: _cell(whole[key]) for key in _FIGURES} | {"start": "sum"}
+        shown.append([sums.get(key, "") for key in columns])
     print_table(columns, shown, _FIGURES, empty="there are no costs for that period")
     if summed:
-        say_uncounted(contained)
-    if lacking := sum(float(str(line["unpriced"])) for line in lines):
+        say_uncounted(behind({row.meter for row in rows}, upstream))
+    if lacking := float(str(whole.get("unpriced", 0))):
         warn(f"{lacking:.2f} kWh have no price and are not included in the cost: set import_price")
 
 
@@ -112,22 +114,6 @@ def _columns(lines: Sequence[Line]) -> list[str]:
     if lines and same:
         click.echo(", ".join(f"{key} {lines[0][key]}" for key in same))
     return [key for key in COST_COLUMNS[:-1] if key not in same]
-
-
-def _sum(lines: Sequence[Line], key: str, contained: set[str]) -> str:
-    """Return the last cell of a column: the sum of its figures."""
-    if key not in _FIGURES:
-        return "sum" if key == "start" else ""
-    return _cell(sum(_counted(line, key, contained) for line in lines))
-
-
-def _counted(line: Line, key: str, contained: set[str]) -> float:
-    """Return what a row adds to a sum; of a meter whose energy another one measures, its fee."""
-    if line["meter"] in contained:
-        if key not in {"fee", "total"}:
-            return 0.0
-        key = "fee"
-    return float(str(line[key]))
 
 
 def _cell(value: object) -> str:

@@ -1,6 +1,6 @@
 """Meters as people name them on the command line: by name, label, pattern or area."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,20 +50,6 @@ METER = MeterName()
 def split(texts: Iterable[str]) -> list[str]:
     """Return the names in options that may be given several times, or contain several names."""
     return [name for text in texts for name in text.split(",") if name]
-
-
-def behind(shown: Iterable[str], meters: Iterable["Meter"]) -> set[str]:
-    """Return those of the shown meters whose energy another one of them measures as well."""
-    upstream = {meter.name: meter.upstream for meter in meters}
-    names = set(shown)
-    return {name for name in names if names.intersection(_above(name, upstream))}
-
-
-def _above(name: str, upstream: Mapping[str, str]) -> set[str]:
-    above: set[str] = set()
-    while (name := upstream.get(name, "")) and name not in above:
-        above.add(name)
-    return above
 
 
 def expand(names: Iterable[str], meters: Sequence["Meter"], known: Collection[str]) -> list[str]:

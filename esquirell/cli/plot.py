@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from esquirell.cli.export import new_file
 from esquirell.domain.periods import Calendar
 from esquirell.domain.quantity import label_of
 from esquirell.domain.statistic import PEAK_DEMAND, quantity_of
+from esquirell.domain.submeters import Upstream, upstream_of
 from esquirell.plots import svg, terminal
 from esquirell.plots.figure import Figure
 from esquirell.plots.gather import Choice, figures, likely
@@ -26,7 +26,7 @@ def draw(call: Call, found: Found, picture: Path | None, *, force: bool) -> None
             "the end of the line"
         )
     calendar = call.storage.calendar
-    upstream = {meter.name: meter.upstream for meter in call.settings.meters if meter.upstream}
+    upstream = upstream_of(call.settings.meters)
     if not picture:
         columns = shutil.get_terminal_size().columns
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
@@ -42,9 +42,7 @@ def draw(call: Call, found: Found, picture: Path | None, *, force: bool) -> None
         part.write_text(svg.draw_alone(drawn[0]), encoding="utf-8")
 
 
-def _figures(
-    found: Found, calendar: Calendar, steps: int, upstream: Mapping[str, str]
-) -> list[Figure]:
+def _figures(found: Found, calendar: Calendar, steps: int, upstream: Upstream) -> list[Figure]:
     chosen = likely(found.columns)
     if not any(chosen.values()):
         raise misuse("nothing is stored to draw: choose another --quantity or --since")

@@ -13,7 +13,6 @@ from typing import TextIO
 
 import click
 
-from esquirell.cli.meter_names import behind
 from esquirell.cli.moments import SHOWN
 from esquirell.cli.output import in_terminal, say
 from esquirell.cli.values import shown
@@ -21,6 +20,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.periods import Calendar
 from esquirell.domain.quantity import is_quantity_key
 from esquirell.domain.statistic import quantity_of
+from esquirell.domain.submeters import Upstream, behind, upstream_of
 from esquirell.services.csv_rows import csv_lines
 from esquirell.services.history import Columns, Row, View
 
@@ -90,7 +90,7 @@ def print_table(
         cells = [(key, shown(key, row.values.get(key))) for key in keys]
         time = _time(row, columns.view, calendar, widths[0])
         sys.stdout.write(_line(time, row.meter, cells, widths) + "\n")
-    contained = behind(energies, meters)
+    contained = _contained(energies, upstream_of(meters))
     summed = energies and count > 1
     if summed:
         sums = _sums(energies, contained)
@@ -103,7 +103,7 @@ def print_table(
     if marked:
         say(_ESTIMATED, err=True)
     if summed:
-        say_uncounted(contained)
+        say_uncounted({meter for meter, _ in contained})
     if hidden := len(set(columns.keys) - set(keys)):
         are = "quantity is" if hidden == 1 else "quantities are"
         say(f"{hidden} {are} not shown: --quantity KEY, or --format csv", err=True)
@@ -145,13 +145,27 @@ def _add(energies: dict[str, dict[str, float]], row: Row, keys: Iterable[str]) -
             of[key] = of.get(key, 0.0) + value
 
 
+def _contained(
+    energies: Mapping[str, Mapping[str, float]], upstream: Upstream
+) -> set[tuple[str, str]]:
+    """Return the meters and quantities that another meter of these measures as well."""
+    measuring: dict[str, set[str]] = {}
+    for meter, of in energies.items():
+        for key in of:
+            measuring.setdefault(quantity_of(key).key, set()).add(meter)
+    return {
+        (meter, quantity) for quantity, of in measuring.items() for meter in behind(of, upstream)
+    }
+
+
 def _sums(
-    energies: Mapping[str, Mapping[str, float]], contained: Collection[str]
+    energies: Mapping[str, Mapping[str, float]], contained: Collection[tuple[str, str]]
 ) -> dict[str, float]:
     sums: dict[str, float] = {}
     for meter, of in energies.items():
-        for key, kwh in of.items() if meter not in contained else ():
-            sums[key] = sums.get(key, 0.0) + kwh
+        for key, kwh in of.items():
+            if (meter, quantity_of(key).key) not in contained:
+                sums[key] = sums.get(key, 0.0) + kwh
     return sums
 
 

@@ -44,8 +44,8 @@ class Point:
 class Series:
     """One quantity of one meter, by step number; steps without a value are absent.
 
-    `colour` is its index in the palette, -1 for the rest; `down` draws bars below zero. `below` is
-    the meter that measures this one's energy as well, if any; `key` its quantity key.
+    `colour` is its index in the palette, -1 for the rest; `down` draws bars below zero. `above` are
+    the meters that measure its energy as well, the nearest first; `key` is its quantity key.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Series:
     points: dict[int, Point] = field(default_factory=dict)
     down: bool = False
     meter: str = ""
-    below: str = ""
+    above: Sequence[str] = ()
     key: str = ""
 
     @property
@@ -155,13 +155,13 @@ class Figure:
         return replace(self, series=series, stacked=True)
 
     def _unexplained(self, whole: Series, words: Words) -> Series:
-        parts = [
-            line for line in self.series if line.below == whole.meter and line.down == whole.down
+        inside = [
+            line for line in self.series if whole.meter in line.above and line.key == whole.key
         ]
-        if not whole.meter or not parts:
+        if not inside:
             return whole
         left = {
-            number: max(0.0, point.mean - _sum_at(parts, number))
+            number: max(0.0, point.mean - _sum_at(inside, number))
             for number, point in whole.points.items()
         }
         points = {
@@ -228,7 +228,15 @@ def _thinned(one: Series, count: int) -> dict[int, Point]:
 
 
 def _sum_at(series: Sequence[Series], number: int) -> float:
-    return sum(line.points[number].mean for line in series if number in line.points)
+    """Return what some meters measured in a step; submeters of another one of them are in it."""
+    measured = [line for line in series if number in line.points]
+    return sum(line.points[number].mean for line in outermost(measured))
+
+
+def outermost(series: Sequence[Series]) -> list[Series]:
+    """Return the series that no other one contains."""
+    meters = {line.meter for line in series}
+    return [line for line in series if meters.isdisjoint(line.above)]
 
 
 def _sum_of(series: Sequence[Series]) -> dict[int, Point]:

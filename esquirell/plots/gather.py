@@ -6,6 +6,7 @@ from dataclasses import field
 from esquirell.domain.periods import Calendar
 from esquirell.domain.record import record
 from esquirell.domain.statistic import EXTREMES, is_energy, quantity_of
+from esquirell.domain.submeters import Upstream, above
 from esquirell.plots.axes import Axis, Frame, Periods
 from esquirell.plots.figure import Figure, Point, Series
 from esquirell.services.history import Columns, Found, Row
@@ -37,12 +38,12 @@ def _likely(names: Sequence[str], columns: Columns) -> list[str]:
 class Choice:
     """What to draw: the quantity keys of each meter, and the name of each series.
 
-    `upstream` names the meter above another one, which measures the same energy.
+    `upstream` is the meter above each submeter, which measures the same energy.
     """
 
     keys_of: Mapping[str, Sequence[str]]
     name: Naming
-    upstream: Mapping[str, str] = field(default_factory=dict)
+    upstream: Upstream = field(default_factory=dict)
 
     @property
     def places(self) -> list[tuple[str, str]]:
@@ -112,8 +113,8 @@ def _series(number: int, places: Sequence[tuple[str, str]], choice: Choice) -> S
     colour = number
     if len(choice.keys_of) > 1:
         colour = heads.index(twin if down and twin in heads else (meter, key))
-    below = choice.upstream.get(meter, "")
-    return Series(choice.name(meter, key), colour, down=down, meter=meter, below=below, key=key)
+    inside = above(meter, choice.upstream)
+    return Series(choice.name(meter, key), colour, down=down, meter=meter, above=inside, key=key)
 
 
 def _twin(place: tuple[str, str]) -> tuple[str, str] | None:

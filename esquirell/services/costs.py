@@ -23,6 +23,7 @@ from esquirell.domain.errors import CommandError, ConfigError
 from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import iso
 from esquirell.domain.record import record
+from esquirell.domain.submeters import Upstream, behind
 from esquirell.domain.tariff import Tariff, tariff_of
 
 CostPeriod = Literal["hour", "day", "month", "year"]
@@ -98,6 +99,19 @@ class CostRow:
         }
         shape = self.cost.payload()
         return {"start": shape.pop("start")} | of | shape
+
+
+def house_total(rows: Sequence[CostRow], upstream: Upstream) -> Cost:
+    """Add up the costs of several meters, at least one row.
+
+    A meter whose energy another one of them measures adds only its fees.
+    """
+    contained = behind({row.meter for row in rows}, upstream)
+    costs = (
+        Cost(row.cost.start, fee=row.cost.fee) if row.meter in contained else row.cost
+        for row in rows
+    )
+    return add_up(min(row.cost.start for row in rows), costs)
 
 
 class Costs:

@@ -135,6 +135,12 @@ class Handler(RequestHandler):
         """Whether this request may be answered."""
         return self.is_open or self.visit.ingress or self.session is not None
 
+    def may_stay(self) -> bool:
+        """Whether what is open may go on: a session may have ended meanwhile."""
+        if not self.is_open:
+            self.identify()
+        return self.may_pass()
+
     def refuse(self) -> None:
         """Redirect a page to the login. Raises HTTPError (401) for anything else."""
         if self.request.method not in {"GET", "HEAD"} or self.is_partial:

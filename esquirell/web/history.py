@@ -8,6 +8,7 @@ from itertools import chain
 from esquirell.domain.periods import Calendar
 from esquirell.domain.quantity import QUANTITIES, total_of
 from esquirell.domain.statistic import is_energy
+from esquirell.domain.submeters import above
 from esquirell.plots.axes import Frame
 from esquirell.plots.figure import Figure, Series
 from esquirell.plots.gather import Choice, Naming, figures
@@ -106,11 +107,11 @@ class HistoryView(Sections):
         imported = self.texts("quantity.energy_import")
         series = []
         for number, name in enumerate(meters):
-            mine = [one for one in figure.series if one.meter == name and not one.down]
+            mine = [one for one in figure.series if one.meter == name and one.key == "energy_import"]
             points = mine[0].points if mine else {}
-            above = self.recorded.upstream.get(name, "")
+            inside = above(name, self.recorded.upstream)
             title = self.recorded.title(name)
-            series.append(Series(title, number - 1, points, meter=name, below=above))
+            series.append(Series(title, number - 1, points, meter=name, above=inside))
         return replace(figure, title=imported, series=series)
 
     # Power and all other quantities with minimum, mean and maximum.

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from esquirell.domain.submeters import above
 from esquirell.plots.axes import Periods
 from esquirell.plots.figure import Figure, Point, Series
-from esquirell.services.costs import CostPeriod, CostQuery, CostRow
+from esquirell.services.costs import CostPeriod, CostQuery, CostRow, house_total
 from esquirell.services.csv_rows import cost_lines
 from esquirell.services.history import View
 from esquirell.web.formats import currency_sign
@@ -39,19 +40,23 @@ class CostHistory(Sections):
             else {}
         )
         for currency, (figure, rows) in now.items():
-            lacking = sum(float(row.cost.unpriced) for row in rows)
+            lacking = float(house_total(rows, self.recorded.upstream).unpriced)
             note = self.texts("history.unpriced", energy=self.formats.energy(lacking))
             title = self.texts("history.cost_in", currency=currency_sign(currency))
             twin = before[currency][0] if currency in before else None
             for part in self.beside(title, figure, twin, note if lacking else ""):
-                alone = len(figure.series) == 1 and twin is None
-                yield replace(part, table=self._cost_table(rows, figure)) if alone else part
+                yield part if twin else replace(part, table=self._cost_table(figure, rows))
 
-    def _cost_table(self, rows: Sequence[CostRow], figure: Figure) -> Table | None:
-        axis, words = figure.axis, words_of(self.texts)
-        if not isinstance(axis, Periods):
-            return None
-        return of_costs(rows, axis, words, self.texts, self.formats)
+    def _cost_table(self, figure: Figure, rows: Sequence[CostRow]) -> Table | None:
+        """Return what the cost of a meter consists of; of several, that of each, and the sum."""
+        table, axis = self.table(figure), figure.axis
+        if len(figure.series) == 1 and isinstance(axis, Periods):
+            return of_costs(rows, axis, words_of(self.texts), self.texts, self.formats)
+        if table and table.sums and len(table.columns) == 1:
+            whole = house_total(rows, self.recorded.upstream)
+            total = self.formats.with_unit(float(whole.total), figure.unit, figure.decimals)
+            return replace(table, sums=replace(table.sums, cells=[total]))
+        return table
 
     def _cost_figures(
         self, meters: Sequence[str], span: Span
@@ -75,7 +80,12 @@ class CostHistory(Sections):
     def _cost_figure(self, rows: Sequence[CostRow], axis: Periods, currency: str) -> Figure:
         names = list(dict.fromkeys(row.meter for row in rows))
         series = [
-            Series(self.recorded.title(name), number, meter=name)
+            Series(
+                self.recorded.title(name),
+                number,
+                meter=name,
+                above=above(name, self.recorded.upstream),
+            )
             for number, name in enumerate(names)
         ]
         for row in rows:

@@ -11,6 +11,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.quantity import total_of
 from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.domain.record import record
+from esquirell.domain.submeters import Upstream, behind, upstream_of
 from esquirell.runtime.root import Runtime
 from esquirell.services.schedules import pace_of
 from esquirell.web.curves import total_curve
@@ -65,34 +66,24 @@ class House:
     """All meters; `trouble` says what is missing because the database is unreachable.
 
     `problems` are the reasons why the service does not work. `curve` is the power of the house
-    over the last hour, of the meters that answer now.
+    over the last hour, of the meters that answer now. `upstream` may lead over other meters.
     """
 
     meters: tuple[MeterSnapshot, ...]
     trouble: str = ""
     problems: Sequence[str] = ()
     curve: Sequence[float | None] = ()
+    upstream: Upstream = field(default_factory=dict)
 
     @property
     def counted(self) -> tuple[MeterSnapshot, ...]:
         """The meters that make up the house: submeters are contained in the one above."""
-        return tuple(
-            snapshot
-            for snapshot in self.meters
-            if not snapshot.meter.upstream and not snapshot.produces
-        )
+        return tuple(one for one in self._apart(self.meters) if not one.produces)
 
-    @property
-    def apart(self) -> "House":
-        """Return these meters as a house of their own, in which submeters of other meters count."""
-        names = {snapshot.meter.name for snapshot in self.meters}
-        alone = (
-            replace(snapshot, meter=snapshot.meter.model_copy(update={"upstream": ""}))
-            if snapshot.meter.upstream not in names
-            else snapshot
-            for snapshot in self.meters
-        )
-        return replace(self, meters=tuple(alone))
+    def _apart(self, meters: Sequence[MeterSnapshot]) -> list[MeterSnapshot]:
+        """Return those whose energy no other one of these meters measures as well."""
+        contained = behind([one.meter.name for one in meters], self.upstream)
+        return [one for one in meters if one.meter.name not in contained]
 
     @property
     def power(self) -> float | None:
@@ -113,15 +104,18 @@ class House:
     def today(self) -> Today:
         """The energies and the cost of the house today; the cost only in one currency."""
         days = [snapshot.today for snapshot in self.counted]
-        currencies = {day.currency for day in days if day.cost is not None}
-        produced = [
-            snapshot.today.generated for snapshot in self.meters if not snapshot.meter.upstream
-        ]
+        billed = [snapshot for snapshot in self.meters if snapshot.today.cost is not None]
+        currencies = {snapshot.today.currency for snapshot in billed}
+        bearing = {snapshot.meter.name for snapshot in self._apart(billed)}
+        costs = (
+            one.today.cost if one.meter.name in bearing else one.today.fee for one in billed
+        )
+        producing = [snapshot for snapshot in self.meters if snapshot.produces]
         return Today(
             _sum(day.imported for day in days),
             _sum(day.exported for day in days),
-            _sum(produced),
-            _sum(day.cost for day in days) if len(currencies) == 1 else None,
+            _sum(snapshot.today.generated for snapshot in self._apart(producing)),
+            _sum(costs) if len(currencies) == 1 else None,
             next(iter(currencies), ""),
         )
 
@@ -152,7 +146,7 @@ class Overview:
             readings = self._live.readings()
             blind = tuple(self._blind(meter, readings) for meter in meters)
             house = House(blind, str(error), problems)
-        return house.with_curve()
+        return replace(house, upstream=upstream_of(meters)).with_curve()
 
     def renewed(self, house: House, names: Collection[str]) -> House:
         """Return the house with the newest readings of these meters, without waiting."""

@@ -1,6 +1,7 @@
 """Live values of open pages: a text, a path or a moment, by the name of its place."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from esquirell.web.curves import sparkline, zero_line
@@ -32,7 +33,7 @@ def of_house(
         **{f"total:{name}": text for name, text in _day(house.today, formats)},
     }
     for area, meters in house.by_area():
-        shown[f"area:{area}"] = _sum_of(meters, texts, formats)
+        shown[f"area:{area}"] = _sum_of(replace(house, meters=tuple(meters)), texts, formats)
     for snapshot in house.meters:
         known, places = remembered.get(snapshot.meter.name, (None, {}))
         if known is not snapshot:
@@ -65,9 +66,8 @@ def shape_of(house: House) -> str:
     return fingerprint((parts, days_of(house.today), house.trouble, problems))
 
 
-def _sum_of(meters: Sequence[MeterSnapshot], texts: Texts, formats: Formats) -> str:
+def _sum_of(part: House, texts: Texts, formats: Formats) -> str:
     """Return the power and today's energy of an area, without counting anything twice."""
-    part = House(tuple(meters)).apart
     imported = part.today.imported
     sums = [
         "" if part.power is None else formats.power(part.power),

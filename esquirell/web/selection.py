@@ -10,6 +10,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.quantity import QUANTITIES, split_key
 from esquirell.domain.record import record
 from esquirell.domain.statistic import is_energy
+from esquirell.domain.submeters import Upstream, upstream_of
 from esquirell.plots.figure import MOST
 from esquirell.services.history import View
 from esquirell.web.spans import LENGTHS, Length, Span
@@ -44,9 +45,9 @@ class RecordedMeters:
         return meters, tuple((name, tuple(keys)) for name, keys in self.keys_of.items())
 
     @property
-    def upstream(self) -> dict[str, str]:
+    def upstream(self) -> Upstream:
         """The meter above each submeter."""
-        return {meter.name: meter.upstream for meter in self.meters if meter.upstream}
+        return upstream_of(self.meters)
 
     def title(self, name: str) -> str:
         """Return the label of a meter for people."""

@@ -56,7 +56,12 @@ class EventStream(Handler):
         raise NotImplementedError
 
     async def send(self, news: bytes) -> None:
-        """Send data. Raises StreamClosedError when the browser does not read it."""
+        """Send data.
+
+        Raises StreamClosedError when the browser does not read it, or may not any longer.
+        """
+        if not self.may_stay():
+            raise StreamClosedError
         self.write(news)
         try:
             await asyncio.wait_for(self.flush(), STALLED_S)

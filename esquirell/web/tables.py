@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from esquirell.domain.cost import Cost, add_up
 from esquirell.domain.record import record
 from esquirell.plots.axes import Periods
-from esquirell.plots.figure import Figure, Series
+from esquirell.plots.figure import Figure, Series, outermost
 from esquirell.plots.words import Words
 from esquirell.services.costs import CostRow
 from esquirell.web.formats import NOTHING, Formats
@@ -137,15 +137,14 @@ def _of_meters(
             point.estimated for one in own if one is not None for point in one.points.values()
         )
         lines.append(Line(title(meter), cells, estimated))
-    above = [
-        [one for meter in meters if (one := places.get((meter, key))) and one.below not in meters]
-        for key in keys
+    added = [
+        outermost([one for meter in meters if (one := places.get((meter, key)))]) for key in keys
     ]
     sums = [
         formats.with_unit(sum(map(_total, counted)), figure.unit, figure.decimals)
         if counted
         else NOTHING
-        for counted in above
+        for counted in added
     ]
     units = [f"{column}, {figure.unit}" for column in columns]
     return Table(texts("history.name"), units, lines, Line(texts("history.sum"), sums), leads=True)

@@ -21,7 +21,7 @@ from esquirell.domain.reading import Reading
 from esquirell.domain.record import record
 from esquirell.domain.statistic import Periods
 from esquirell.runtime.root import Runtime
-from esquirell.services.costs import CostQuery
+from esquirell.services.costs import CostQuery, CostRow
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +32,17 @@ ENERGIES = ("energy_import", "energy_export", "energy_generated")
 
 @record
 class Today:
-    """The energies of the day so far, in kWh, and their cost; None where unknown."""
+    """The energies of the day so far, in kWh, and their cost; None where unknown.
+
+    `fee` is the part of the cost that does not depend on energy.
+    """
 
     imported: float | None = None
     exported: float | None = None
     generated: float | None = None
     cost: float | None = None
     currency: str = ""
+    fee: float = 0.0
 
 
 @record
@@ -160,19 +164,24 @@ class DaySoFar:
 
     def _costs(
         self, names: Sequence[str], span: tuple[datetime, datetime]
-    ) -> dict[str, tuple[float, str]]:
-        """Return the cost of the day for each meter with a tariff, and its currency."""
+    ) -> dict[str, CostRow]:
+        """Return the cost of the day for each meter with a tariff."""
         costs = self._runtime.storage.costs
         billed = [name for name in names if costs.tariff_of(name)]
         if not billed:
             return {}
-        rows = costs.read(CostQuery(*span, "day", billed))
-        return {row.meter: (float(row.cost.total), row.tariff.currency) for row in rows}
+        return {row.meter: row for row in costs.read(CostQuery(*span, "day", billed))}
 
 
-def _today(values: Mapping[str, float], cost: tuple[float, str] | None) -> Today:
+def _today(values: Mapping[str, float], row: CostRow | None) -> Today:
     imported, exported, generated = (total_of(values, key) for key in ENERGIES)
-    return Today(imported, exported, generated, *(cost or (None, "")))
+    today = Today(imported, exported, generated)
+    if row is None:
+        return today
+    cost = row.cost
+    return replace(
+        today, cost=float(cost.total), currency=row.tariff.currency, fee=float(cost.fee)
+    )
 
 
 def _sums(reading: Reading) -> dict[str, float]:

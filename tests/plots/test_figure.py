@@ -1,9 +1,10 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from plots.drawing import energies, figure, local, powers
 
-from esquirell.plots.figure import MOST, Point, Series
+from esquirell.plots.figure import MOST, Point, Series, outermost
 from esquirell.plots.gather import MOST_BARS
 from esquirell.plots.words import ENGLISH
 
@@ -92,6 +93,30 @@ def test_what_the_meters_below_the_main_one_do_not_explain() -> None:
     assert main.points[0].mean == 0
     assert parts.stacked
     assert parts.range() == (0, 2 * 31)
+
+
+def test_what_is_behind_two_meters_is_explained_by_the_nearest_one_that_measured() -> None:
+    upstream = {"board": "main", "plug": "board"}
+    meters = ["main", "board", "plug"]
+    found = figure(energies("day", OCTOBER, meters), upstream=upstream)
+    main, board, plug = found.series
+    main.points[9] = board.points[9] = Point(40, 40, 40)
+    main.points[10] = Point(40, 40, 40)
+    del board.points[10]
+    parts = found.parts(ENGLISH).series
+    # On the tenth 40 = 0 + 30 + 10; without the board on the eleventh 40 = 29 + 11.
+    assert [one.points[9].mean for one in parts] == [0, 30, 10]
+    assert [one.points[10].mean for one in parts if 10 in one.points] == [29, 11]
+    assert outermost([main, plug]) == [main]
+    assert outermost([board, plug]) == [board]
+
+
+def test_what_an_inverter_generates_is_no_part_of_what_is_imported() -> None:
+    generated = energies("day", OCTOBER, ["main", "roof"], ("energy_import", "energy_generated"))
+    found = figure(generated, upstream={"roof": "main"})
+    wanted = [one for one in found.series if (one.meter, one.key) != ("roof", "energy_import")]
+    parts = replace(found, series=wanted).parts(ENGLISH).series
+    assert parts[0].points == wanted[0].points
 
 
 def test_large_values_are_shown_in_larger_units() -> None:

@@ -96,9 +96,9 @@ def figures_of(cells: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def past_house(folder: Path) -> Iterator[Storage]:
+def past_house(folder: Path, tariff: Tariff = HOME) -> Iterator[Storage]:
     """Two days of readings each ten minutes; a year before, one."""
-    settings = Settings(timezone="Europe/Warsaw", state_dir=folder, meters=METERS, tariffs=[HOME])
+    settings = Settings(timezone="Europe/Warsaw", state_dir=folder, meters=METERS, tariffs=[tariff])
     storage = Storage(lambda: settings, lambda: datetime(2026, 10, 27, tzinfo=UTC))
     upgrade(settings.database_url)
     used = 0.0

@@ -13,7 +13,7 @@ from openapi_spec_validator import validate
 from support.cli import Said, esquirell_process
 from support.page import Browser, Reply
 from support.page_house import KEY, House
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 API = "/api/v1"
 
@@ -75,6 +75,17 @@ def test_a_removed_token_is_refused(house: House) -> None:
     assert cli(house, "web", "token", "remove", "short").code == 0
     assert Program(house.port, token).read("/health").status == 401
     assert cli(house, "web", "token", "remove", "short").code == 2
+
+
+def test_a_stream_ends_when_its_token_is_removed(house: House) -> None:
+    token = cli(house, "web", "token", "add", "watcher").out.strip()
+    watcher = Browser(house.port)
+    with watcher.events(f"{API}/events", Authorization=f"Bearer {token}") as events:
+        next(events)
+        assert cli(house, "web", "token", "remove", "watcher").code == 0
+        ends_at = time.monotonic() + LIMIT_S
+        for _ in events:
+            assert time.monotonic() < ends_at
 
 
 def test_without_a_token_nothing_is_answered(house: House) -> None:

@@ -6,6 +6,7 @@ from datetime import date
 from html import unescape
 
 import pytest
+from plots.drawing import energies, figure, local
 from support.past_house import LABEL, RECORDED, TEXTS, WARSAW, chosen, figures_of, sections, table
 
 from esquirell.plots.axes import Frame, Periods
@@ -47,6 +48,17 @@ def test_what_the_meters_below_do_not_explain(storage: Storage) -> None:
     assert shown.sums
     assert figures_of(shown.sums.cells) == ["147.00 kWh", "100.0 %"]
     assert explained.figure.series[-1].points[24].mean == pytest.approx(12.5)
+
+
+def test_a_sum_counts_once_what_several_meters_measure() -> None:
+    upstream = {"plug": "board", "board": "main", "car": "main"}
+    october = local(2026, 10, 1), local(2026, 11, 1)
+    for meters, kwh in ((["main", "plug", "car"], 496), (["plug", "car"], 992)):
+        drawn = figure(energies("day", october, meters), upstream=upstream)
+        shown = by_meter(drawn, TEXTS, Formats(TEXTS, "UTC"), str)
+        assert shown
+        assert shown.sums
+        assert figures_of(shown.sums.cells) == [f"{kwh}.000 kWh"]
 
 
 def test_what_a_house_produces_is_not_called_untracked(storage: Storage) -> None:

@@ -2,20 +2,28 @@
 
 import csv
 import io
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from support.past_house import (
+    HOME,
+    LABEL,
     RECORDED,
     TEXTS,
     chosen,
     figures_of,
+    past_house,
     sections,
     table,
 )
 
 from esquirell.runtime.storage import Storage
+from esquirell.services.costs import CostQuery
 from esquirell.web.formats import NARROW_SPACE
 from esquirell.web.history import HistoryView
+
+OCTOBER = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def csv_of(storage: Storage, query: str) -> list[dict[str, str]]:
@@ -64,3 +72,21 @@ def test_costs_of_a_meter_say_what_they_are_made_of(storage: Storage) -> None:
 
 def test_without_a_tariff_there_is_nothing_to_show(storage: Storage) -> None:
     assert sections(storage, "show=cost&meter=car") == []
+
+
+def test_a_sum_of_costs_counts_energy_once_and_each_fee(tmp_path: Path) -> None:
+    each = HOME.model_copy(
+        update={"meters": ("main", "pump", "car"), "fee_for_each_meter": True}
+    )
+    query = "show=cost&span=month&at=2026-10-25&by=hour"
+    with past_house(tmp_path, each) as storage:
+        (main,) = sections(storage, f"{query}&meter=main")
+        (all_,) = sections(storage, f"{query}&meter=main&meter=pump&meter=car")
+        rows = storage.costs.read(CostQuery(*OCTOBER, "month", ["main", "pump", "car"]))
+        fees = [float(row.cost.fee) for row in rows]
+    shown = table(all_)
+    assert [line.title for line in shown.lines] == [LABEL, "Heat pump", "car"]
+    assert shown.sums
+    whole = float(figures_of(shown.sums.cells)[0].removesuffix(" zł"))
+    alone = table(main).lines[0].cells[0]
+    assert whole == pytest.approx(float(alone) + sum(fees[1:]), abs=0.011)

@@ -13,6 +13,7 @@ from esquirell.domain.cost import HourPrice
 from esquirell.domain.meter import Meter
 from esquirell.domain.quantity import total_of
 from esquirell.domain.reading import MeterStatus, Reading
+from esquirell.domain.submeters import upstream_of
 from esquirell.web.curves import sparkline, total_curve, zero_line
 from esquirell.web.formats import NARROW_SPACE, Formats
 from esquirell.web.live import Live
@@ -165,7 +166,7 @@ def test_a_day_without_a_price_has_no_cost() -> None:
 
 
 def house_of(*snapshots: MeterSnapshot) -> House:
-    return House(snapshots)
+    return House(snapshots, upstream=upstream_of(one.meter for one in snapshots))
 
 
 def snapshot(name: str, today: Today, **fields: Any) -> MeterSnapshot:  # noqa: ANN401 - of a meter
@@ -228,6 +229,33 @@ def test_the_sum_of_an_area_includes_meters_behind_one_of_another_area() -> None
     shown = of_house(house, TEXTS, FORMATS)
     assert shown["area:House"] == f"200{NARROW_SPACE}W · 3.00{NARROW_SPACE}kWh today"
     assert house.today.imported == 9.0
+
+
+def test_a_meter_behind_two_others_counts_once_wherever_it_is_shown() -> None:
+    main = snapshot("main", Today(9.0), area="Cellar")
+    board = snapshot("board", Today(3.0), upstream="main", area="Hall")
+    plug = snapshot("plug", Today(0.5), upstream="board", area="Cellar")
+    house = house_of(main, board, plug)
+    shown = of_house(house, TEXTS, FORMATS)
+    assert shown["area:Cellar"] == f"100{NARROW_SPACE}W · 9.00{NARROW_SPACE}kWh today"
+    assert house.today.imported == 9.0
+    assert [one.meter.name for one in house.counted] == ["main"]
+
+
+def test_the_cost_of_the_house_has_the_fees_of_all_meters_and_their_energy_once() -> None:
+    main = snapshot("main", Today(9.0, cost=10.0, currency="EUR", fee=1.0))
+    plug = snapshot("plug", Today(0.5, cost=0.75, currency="EUR", fee=0.25), upstream="main")
+    free = snapshot("free", Today(5.0))
+    assert house_of(main, plug, free).today.cost == 10.25
+    # A meter without a tariff bears no cost of those behind it.
+    behind = replace(plug, meter=plug.meter.model_copy(update={"upstream": "free"}))
+    assert house_of(main, behind, free).today.cost == 10.75
+
+
+def test_what_an_inverter_behind_the_main_meter_generates_is_shown() -> None:
+    keys = MeterStatus(keys=("energy_generated",))
+    roof = replace(snapshot("roof", Today(generated=4.0), upstream="main"), status=keys)
+    assert house_of(snapshot("main", Today(9.0)), roof).today.generated == 4.0
 
 
 def test_an_area_without_an_online_meter_shows_only_energy() -> None:

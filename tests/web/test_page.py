@@ -111,7 +111,7 @@ def test_a_schedule_from_its_first_day_to_its_last(house: House) -> None:
     browser = house.browser()
     fields = {
         "command": "schedule/add",
-        "place": "new",
+        "place": "new.",
         "name": "night",
         "task": "fetch_and_save_energy_data",
         "rule": "cron",
@@ -153,10 +153,24 @@ def test_a_schedule_from_its_first_day_to_its_last(house: House) -> None:
     ran = browser.post("/schedules", {"command": "schedule/run", "place": "night", "name": "night"})
     assert "Done" in followed(browser, ran.text) or "Failed" in followed(browser, ran.text)
     gone = browser.post(
-        "/schedules", {"command": "schedule/remove", "place": "list", "name": "night"}
+        "/schedules", {"command": "schedule/remove", "place": "list.", "name": "night"}
     )
     assert "Removed" in gone.words
     assert "every 2 hours" not in gone.words
+
+
+@pytest.mark.parametrize("name", ["new", "list"])
+def test_a_schedule_may_have_any_name(house: House, name: str) -> None:
+    browser = house.browser()
+    fields = {"command": "schedule/add", "place": "new.", "name": name, "every": "3600"}
+    assert browser.post("/schedules", fields | {"rule": "every", "all_meters": "1"}).status == 200
+    wrong = {"command": "schedule/set", "place": name, "name": name, "rule": "every", "every": "x"}
+    reply = browser.post("/schedules", wrong)
+    assert reply.text.count('class="answer') == 1
+    ids = re.findall(r' id="([^"]+)"', reply.text)
+    assert len(ids) == len(set(ids))
+    remove = {"command": "schedule/remove", "place": "list.", "name": name}
+    assert "Removed" in browser.post("/schedules", remove).words
 
 
 @pytest.mark.parametrize(
@@ -175,7 +189,7 @@ def test_a_wrong_schedule_is_refused_where_it_was_typed(
     house: House, fields: dict[str, str], sentence: str
 ) -> None:
     browser = house.browser()
-    new = {"command": "schedule/add", "place": "new", "name": "wrong"}
+    new = {"command": "schedule/add", "place": "new.", "name": "wrong"}
     if "meters" not in fields:
         new["all_meters"] = "1"
     reply = browser.post("/schedules", new | fields)

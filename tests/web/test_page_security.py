@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import time
 from collections import Counter
 from contextlib import ExitStack
 from html import unescape
@@ -173,6 +174,16 @@ def test_a_session_that_was_ended_is_refused(house: House) -> None:
     assert stolen.get("/").status == 302
 
 
+def test_a_page_that_is_open_shows_nothing_more_after_its_session_has_ended(house: House) -> None:
+    browser = house.browser()
+    with browser.events("/live") as events:
+        next(events)
+        browser.post("/logout", {})
+        ends_at = time.monotonic() + LIMIT_S
+        for _ in events:
+            assert time.monotonic() < ends_at
+
+
 def test_a_log_in_begins_a_new_session(house: House) -> None:
     attacker = house.browser()
     victim = house.stranger()
@@ -266,7 +277,7 @@ def test_what_people_and_devices_say_is_text(house: House) -> None:
 def test_typed_text_is_escaped(house: House) -> None:
     browser = house.browser()
     evil = '"><script>alert(1)</script>'
-    fields = {"command": "schedule/add", "place": "new", "name": evil, "rule": "cron", "cron": evil}
+    fields = {"command": "schedule/add", "place": "new.", "name": evil, "rule": "cron", "cron": evil}
     reply = browser.post("/schedules", {**fields, "timezone": evil, "args": evil, "task": evil})
     assert reply.status == 422
     assert "<script>alert" not in reply.text

@@ -46,6 +46,8 @@ def asking(port: int) -> Iterator[socket.socket]:
 class Flood(EventStream):
     """Sends more than anybody takes in who does not read."""
 
+    is_open = True
+
     def prepare(self) -> None:
         """Admit everybody."""
 

@@ -51,6 +51,12 @@ class Api(Handler):
         named = "Authorization" in self.request.headers
         return self.token is not None if named else super().may_pass()
 
+    def may_stay(self) -> bool:
+        """Whether what is open may go on: a token may have been removed meanwhile."""
+        if self.token is None:
+            return super().may_stay()
+        return self.token in self.site.tokens.all()
+
     def refuse(self) -> None:
         """Ask for a token. Raises HTTPError."""
         raise HTTPError(401)

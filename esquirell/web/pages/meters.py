@@ -1,5 +1,6 @@
 """Meters: the state and values of each, and its commands."""
 
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import replace
@@ -35,6 +36,7 @@ LOOKED_THROUGH = 300
 ERRORS_SHOWN = 5
 # These pages wait a little longer for the day's energy.
 PATIENCE_S = 2.0
+_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 
 class Meters(CommandPage):
@@ -61,13 +63,19 @@ class Meters(CommandPage):
             house=house,
             narrowed=narrowed,
             meters=shown,
-            sums=replace(house, meters=tuple(shown)).apart if narrowed else house,
+            sums=replace(house, meters=tuple(shown)),
             areas=areas_of(house.meters),
             orders=ORDERS,
             many=len(house.meters) > MANY,
             submitted=submitted,
-            removed=self.get_query_argument("removed", ""),
+            removed=self._removed(house),
         )
+
+    def _removed(self, house: House) -> str:
+        """Return the meter that was just removed: the address of the page names it."""
+        name = self.get_query_argument("removed", "")
+        known = {snapshot.meter.name for snapshot in house.meters}
+        return name if _NAME.fullmatch(name) and name not in known else ""
 
 
 class Meter(CommandPage):

@@ -88,11 +88,11 @@ class Schedules(CommandPage):
         tasks = await self.run("task/list", {})
         schedules = list(listed.data.get("schedules", ()))
         if submitted and submitted.place not in {
-            "new",
+            "new.",
             *(schedule["name"] for schedule in schedules),
         }:
-            # It may have been removed meanwhile.
-            submitted = replace(submitted, place="list")
+            # It may have been removed meanwhile. No schedule has a name with a dot.
+            submitted = replace(submitted, place="list.")
         self.render(
             "schedules.html",
             schedules=sorted(schedules, key=lambda schedule: schedule["name"]),
