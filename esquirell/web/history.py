@@ -107,7 +107,9 @@ class HistoryView(Sections):
         imported = self.texts("quantity.energy_import")
         series = []
         for number, name in enumerate(meters):
-            mine = [one for one in figure.series if one.meter == name and one.key == "energy_import"]
+            mine = [
+                one for one in figure.series if one.meter == name and one.key == "energy_import"
+            ]
             points = mine[0].points if mine else {}
             inside = above(name, self.recorded.upstream)
             title = self.recorded.title(name)

@@ -107,9 +107,7 @@ class House:
         billed = [snapshot for snapshot in self.meters if snapshot.today.cost is not None]
         currencies = {snapshot.today.currency for snapshot in billed}
         bearing = {snapshot.meter.name for snapshot in self._apart(billed)}
-        costs = (
-            one.today.cost if one.meter.name in bearing else one.today.fee for one in billed
-        )
+        costs = (one.today.cost if one.meter.name in bearing else one.today.fee for one in billed)
         producing = [snapshot for snapshot in self.meters if snapshot.produces]
         return Today(
             _sum(day.imported for day in days),

@@ -162,9 +162,7 @@ class DaySoFar:
         self._ends_at = self._calendar.after(midnight, "day")
         self._worked_up_at = now
 
-    def _costs(
-        self, names: Sequence[str], span: tuple[datetime, datetime]
-    ) -> dict[str, CostRow]:
+    def _costs(self, names: Sequence[str], span: tuple[datetime, datetime]) -> dict[str, CostRow]:
         """Return the cost of the day for each meter with a tariff."""
         costs = self._runtime.storage.costs
         billed = [name for name in names if costs.tariff_of(name)]
@@ -179,9 +177,7 @@ def _today(values: Mapping[str, float], row: CostRow | None) -> Today:
     if row is None:
         return today
     cost = row.cost
-    return replace(
-        today, cost=float(cost.total), currency=row.tariff.currency, fee=float(cost.fee)
-    )
+    return replace(today, cost=float(cost.total), currency=row.tariff.currency, fee=float(cost.fee))
 
 
 def _sums(reading: Reading) -> dict[str, float]:

@@ -58,7 +58,7 @@ def test_a_sum_counts_once_what_several_meters_measure() -> None:
         shown = by_meter(drawn, TEXTS, Formats(TEXTS, "UTC"), str)
         assert shown
         assert shown.sums
-        assert figures_of(shown.sums.cells) == [f"{kwh}.000 kWh"]
+        assert figures_of(shown.sums.cells) == [f"{kwh}.00 kWh"]
 
 
 def test_what_a_house_produces_is_not_called_untracked(storage: Storage) -> None:

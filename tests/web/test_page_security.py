@@ -277,7 +277,13 @@ def test_what_people_and_devices_say_is_text(house: House) -> None:
 def test_typed_text_is_escaped(house: House) -> None:
     browser = house.browser()
     evil = '"><script>alert(1)</script>'
-    fields = {"command": "schedule/add", "place": "new.", "name": evil, "rule": "cron", "cron": evil}
+    fields = {
+        "command": "schedule/add",
+        "place": "new.",
+        "name": evil,
+        "rule": "cron",
+        "cron": evil,
+    }
     reply = browser.post("/schedules", {**fields, "timezone": evil, "args": evil, "task": evil})
     assert reply.status == 422
     assert "<script>alert" not in reply.text

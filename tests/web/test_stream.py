@@ -88,6 +88,8 @@ async def somebody_takes_nothing_in() -> None:
 class Silence(EventStream):
     """Sends its headers, and then has nothing to say."""
 
+    is_open = True
+
     def prepare(self) -> None:
         """Admit everybody."""
 
