@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
+from esquirell.cli.invocation import is_service_program
 from esquirell.cli.meter_names import expand
 from esquirell.cli.output import warn
 from esquirell.cli.ownership import check_entry, hand_over
@@ -61,6 +62,8 @@ class Call:
             # What is about meters says so itself, and `meters add` is the remedy.
             if NO_METER not in warning:
                 warn(warning)
+        if self.warns and not self.config and is_service_program():
+            _warn_of_nearer(settings.source)
         return settings
 
     def warn_without_meters(self) -> None:
@@ -158,6 +161,15 @@ pass_call = click.make_pass_decorator(Call, ensure=True)
 def misuse(sentence: str) -> click.UsageError:
     """Return the error that says that this command can't be called like this."""
     return click.UsageError(sentence, click.get_current_context(silent=True))
+
+
+def _warn_of_nearer(source: Path | None) -> None:
+    """Warn if a configuration in this folder hides the one of the service that was called."""
+    from esquirell.settings.files import SEARCHED, may_exist  # noqa: PLC0415 - as `load`
+
+    nearer = [file.absolute() for file in SEARCHED[:-1]]
+    if source in nearer and may_exist(SEARCHED[-1]):
+        warn(f"this goes by {source}; the service of this machine has --config {SEARCHED[-1]}")
 
 
 class OneOf(click.Choice[str]):

@@ -10,6 +10,8 @@ from pathlib import Path
 from esquirell.cli.commands import COMMANDS
 
 NAME = "esquirell"
+# Where a service has its program: installed from here, or from a package.
+RELEASES, PACKAGED = Path("/opt/esquirell"), Path("/usr/lib/esquirell")
 # No setting: `settings.environment`, which takes long to load, knows it as well.
 PROGRAM_VARIABLE = "ESQUIRELL_PROGRAM"
 # These need no configuration, or name it in another way.
@@ -35,6 +37,11 @@ def program() -> list[str]:
     if called.name != NAME or _is_on_path(called):
         return [NAME]
     return [str(called)]
+
+
+def is_service_program() -> bool:
+    """Return whether this is the program of the service, as `sudo esquirell` calls it."""
+    return any(Path(sys.prefix).is_relative_to(home) for home in (RELEASES, PACKAGED))
 
 
 def as_typed(text: str) -> str:

@@ -114,6 +114,14 @@ class NoConfigurationError(ConfigError):
         super().__init__(f"{self.finding}; {self.remedy}")
 
 
+def may_exist(file: Path) -> bool:
+    """Return whether a file exists, as far as this user may see: a closed folder may hold it."""
+    try:
+        return file.exists()
+    except PermissionError:
+        return True
+
+
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()

@@ -1,6 +1,7 @@
 """Commands of root's in the state directory of the service's user."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from support.cli import Home, esquirell, meter
 
 from esquirell.cli import ownership
 from esquirell.domain.errors import ConfigError
+from esquirell.settings import files
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -122,3 +124,29 @@ def test_a_folder_that_root_has_left_in_ones_own_can_be_taken_over(
     os.chown(tmp_path, NOBODY, NOBODY)
     monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
     assert ownership.way_in(folder) == f"take it over: sudo chown -R $USER: {folder}"
+
+
+@needs_root
+def test_a_file_in_a_closed_folder_may_exist(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    assert not files.may_exist(closed / "file")
+    os.seteuid(NOBODY)
+    try:
+        assert files.may_exist(closed / "file")
+    finally:
+        os.seteuid(0)
+
+
+def test_a_trial_that_hides_the_configuration_of_the_service_is_named(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.configure(meter())
+    home.store()
+    machine = home.path / "machine.toml"
+    machine.touch()
+    monkeypatch.setattr(files, "SEARCHED", (Path("esquirell.toml"), machine))
+    hint = f"the service of this machine has --config {machine}"
+    assert hint not in esquirell("meters", "list").err
+    monkeypatch.setattr(sys, "prefix", "/opt/esquirell/0.1.0")
+    assert hint in esquirell("meters", "list").err

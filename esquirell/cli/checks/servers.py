@@ -12,7 +12,7 @@ from esquirell.domain.process import Process
 from esquirell.runtime.root import Runtime
 from esquirell.runtime.shared import RedisFacts
 from esquirell.services.health import problems_of_roles
-from esquirell.settings.files import SEARCHED
+from esquirell.settings.files import SEARCHED, may_exist
 
 _START_REDIS = (
     "start it (sudo systemctl start redis-server), correct redis.url and its password, or set "
@@ -112,7 +112,7 @@ def _unreported(runtime: Runtime, processes: Sequence[Process] | None) -> Findin
 def _other(runtime: Runtime) -> str:
     """Return a hint at the machine's own configuration, if another one is being checked."""
     source = runtime.settings.source
-    if source in (None, MACHINE) or not MACHINE.exists():
+    if source in (None, MACHINE) or not may_exist(MACHINE):
         return ""
     return f"; the machine's service has another configuration: esquirell --config {MACHINE} doctor"
 

@@ -17,7 +17,7 @@ from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, UNITS, Machine
 from esquirell.domain.errors import ConfigError, EsquirellError
 from esquirell.domain.record import record
 from esquirell.settings import load
-from esquirell.settings.files import SEARCHED
+from esquirell.settings.files import SEARCHED, may_exist
 
 _UNITS = {"all": ALL_IN_ONE, "apart": APART}
 _ROOT = click.option(
@@ -190,16 +190,9 @@ def look(layout: Layout, machine: Machine) -> State:
         releases.current,
         releases.previous,
         layout.packaged.exists(),
-        _is_there(layout),
+        may_exist(layout.configuration),
         {unit: facts for unit in UNITS if (facts := _facts(machine.show(unit)))},
     )
-
-
-def _is_there(layout: Layout) -> bool:
-    try:
-        return layout.configuration.exists()
-    except PermissionError:
-        return True  # only that folder, which the installation creates, is closed to users
 
 
 def _facts(shown: Mapping[str, str]) -> dict[str, str]:

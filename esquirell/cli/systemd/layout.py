@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from esquirell.cli.invocation import RELEASES
 from esquirell.domain.errors import EsquirellError
 from esquirell.domain.record import record
 
@@ -12,7 +13,6 @@ PACKAGE = Path(__file__).parents[2]
 SHIPPED = PACKAGE / "systemd"
 COMPLETION = SHIPPED / "completions" / "esquirell.bash"
 
-RELEASES = Path("/opt/esquirell")
 STATE = Path("/var/lib/esquirell")
 CONFIGURATION = Path("/etc/esquirell/esquirell.toml")
 PROGRAM = RELEASES / "current" / "bin" / "esquirell"
