@@ -21,7 +21,7 @@ from esquirell.domain.schedule import StoredSchedule
 from esquirell.storage.commands import CommandLog
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.migrate import alembic_config, upgrade
-from esquirell.storage.maintenance.revision import HEAD, read_revision
+from esquirell.storage.maintenance.revision import HEAD
 from esquirell.storage.readings import Readings
 from esquirell.storage.schedules import Schedules
 from esquirell.storage.tables import metadata
@@ -79,18 +79,6 @@ def test_migrations_make_the_very_tables_on_sqlite(sqlite: Database, tmp_path: P
     del made["alembic_version"]
     assert made == tables_of(direct)
     direct.close()
-
-
-def test_down_and_up_again_with_data(database: Database) -> None:
-    fill(database)
-    with database.write() as connection:
-        command.downgrade(alembic_config(connection), "base")
-    with database.read() as connection:
-        assert read_revision(connection, "here") is None
-    upgrade(database.url.render_as_string(hide_password=False))
-    assert Readings(database).counts() == {}
-    fill(database)
-    assert Readings(database).counts() == {"main": 2}
 
 
 def test_an_upgrade_of_a_current_database_changes_nothing(database: Database) -> None:

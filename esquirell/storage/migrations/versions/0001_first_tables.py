@@ -3,55 +3,10 @@
 import sqlalchemy as sa
 from alembic import op
 
+from esquirell.storage.migrations import QUANTITY_COLUMNS, instant
+
 revision = "0001"
 down_revision = None
-
-# As they were at this revision; a later one adds its own.
-QUANTITY_COLUMNS = (
-    "voltage",
-    "voltage_a",
-    "voltage_b",
-    "voltage_c",
-    "current",
-    "current_a",
-    "current_b",
-    "current_c",
-    "active_power",
-    "active_power_a",
-    "active_power_b",
-    "active_power_c",
-    "reactive_power",
-    "reactive_power_a",
-    "reactive_power_b",
-    "reactive_power_c",
-    "apparent_power",
-    "apparent_power_a",
-    "apparent_power_b",
-    "apparent_power_c",
-    "power_factor",
-    "power_factor_a",
-    "power_factor_b",
-    "power_factor_c",
-    "energy_import",
-    "energy_import_a",
-    "energy_import_b",
-    "energy_import_c",
-    "energy_export",
-    "energy_export_a",
-    "energy_export_b",
-    "energy_export_c",
-    "frequency",
-    "temperature",
-    "leakage_current",
-    "energy_charged",
-    "energy_discharged",
-    "energy_generated",
-    "state_of_charge",
-)
-
-
-def _instant() -> sa.types.TypeEngine:
-    return sa.BigInteger().with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
 
 
 def upgrade() -> None:
@@ -69,7 +24,7 @@ def upgrade() -> None:
     op.create_table(
         "reading",
         sa.Column("meter_id", sa.Integer, nullable=False, autoincrement=False),
-        sa.Column("measured_at", _instant(), nullable=False),
+        sa.Column("measured_at", instant(), nullable=False),
         *(sa.Column(name, sa.Float) for name in QUANTITY_COLUMNS),
         sa.Column("extra", sa.JSON),
         sa.PrimaryKeyConstraint("meter_id", "measured_at", name="pk_reading"),
@@ -82,14 +37,14 @@ def upgrade() -> None:
         sa.Column("base", sa.JSON),
         sa.Column("overrides", sa.JSON, nullable=False),
         sa.Column("removed", sa.Boolean, nullable=False),
-        sa.Column("last_run_at", _instant()),
+        sa.Column("last_run_at", instant()),
         sa.Column("last_result", sa.Text),
         sa.PrimaryKeyConstraint("name", name="pk_schedule"),
     )
     op.create_table(
         "command_log",
         sa.Column("id", sa.Text, nullable=False),
-        sa.Column("at", _instant(), nullable=False),
+        sa.Column("at", instant(), nullable=False),
         sa.Column("source", sa.Text, nullable=False),
         sa.Column("command", sa.Text, nullable=False),
         sa.Column("request", sa.JSON, nullable=False),
@@ -97,16 +52,10 @@ def upgrade() -> None:
         sa.Column("reply", sa.JSON),
         sa.Column("waits", sa.Boolean, nullable=False),
         sa.Column("status", sa.Text, nullable=False),
-        sa.Column("ended_at", _instant()),
+        sa.Column("ended_at", instant()),
         sa.Column("answer", sa.JSON),
         sa.PrimaryKeyConstraint("id", name="pk_command_log"),
     )
     op.create_index("ix_command_log_at", "command_log", ["at"])
     for column in ("transaction_key", "waits", "status"):
         op.create_index(f"ix_command_log_{column}", "command_log", [column])
-
-
-def downgrade() -> None:
-    """Drop the tables with all that is in them."""
-    for name in ("command_log", "schedule", "reading", "meter"):
-        op.drop_table(name)

@@ -16,8 +16,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("meter_id", name="pk_ledger"),
         sa.ForeignKeyConstraint(["meter_id"], ["meter.id"], name="fk_ledger_meter_id"),
     )
-
-
-def downgrade() -> None:
-    """Drop the table with all that is in it."""
-    op.drop_table("ledger")

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from esquirell.storage.migrations import instant
+
 revision = "0004"
 down_revision = "0003"
 
@@ -12,19 +14,9 @@ def upgrade() -> None:
     op.create_table(
         "price",
         sa.Column("tariff", sa.Text, nullable=False),
-        sa.Column("start", _instant(), nullable=False),
+        sa.Column("start", instant(), nullable=False),
         sa.Column("bought", sa.Float),
         sa.Column("sold", sa.Float),
         sa.PrimaryKeyConstraint("tariff", "start", name="pk_price"),
         sqlite_with_rowid=False,
     )
-
-
-def downgrade() -> None:
-    """Drop the table with all that is in it, and the view, which reads it."""
-    op.execute("DROP VIEW IF EXISTS v_prices")
-    op.drop_table("price")
-
-
-def _instant() -> sa.types.TypeEngine:
-    return sa.BigInteger().with_variant(sa.TIMESTAMP(timezone=True), "postgresql")

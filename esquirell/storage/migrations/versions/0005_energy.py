@@ -23,13 +23,3 @@ def upgrade() -> None:
             op.add_column(table, sa.Column(name, kind))
     marked = sa.Column("estimated", sa.Boolean, nullable=False, server_default=sa.false())
     op.add_column("statistic", marked)
-
-
-def downgrade() -> None:
-    """Drop the columns with all that is in them, and the views, which read them."""
-    for name in ("v_readings", "v_hourly", "v_daily", "v_monthly"):
-        op.execute(f"DROP VIEW IF EXISTS {name}")
-    op.drop_column("statistic", "estimated")
-    for table, columns in ADDED.items():
-        for name, _ in columns:
-            op.drop_column(table, name)

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from esquirell.storage.migrations import instant
+
 revision = "0006"
 down_revision = "0005"
 
@@ -13,7 +15,7 @@ def upgrade() -> None:
         "backfill",
         sa.Column("id", sa.Integer, nullable=False),
         sa.Column("run", sa.Text, nullable=False),
-        sa.Column("at", _instant(), nullable=False),
+        sa.Column("at", instant(), nullable=False),
         sa.Column("meter", sa.Text, nullable=False),
         sa.Column("key", sa.Text, nullable=False),
         sa.Column("done", sa.Boolean, nullable=False),
@@ -23,12 +25,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_backfill"),
     )
     op.create_index("ix_backfill_undone", "backfill", ["undone"])
-
-
-def downgrade() -> None:
-    """Drop the table with all that is in it."""
-    op.drop_table("backfill")
-
-
-def _instant() -> sa.types.TypeEngine:
-    return sa.BigInteger().with_variant(sa.TIMESTAMP(timezone=True), "postgresql")

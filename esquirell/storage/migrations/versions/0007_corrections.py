@@ -3,12 +3,10 @@
 import sqlalchemy as sa
 from alembic import op
 
+from esquirell.storage.migrations import instant
+
 revision = "0007"
 down_revision = "0006"
-
-
-def _instant() -> sa.types.TypeEngine:
-    return sa.BigInteger().with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
 
 
 def upgrade() -> None:
@@ -17,7 +15,7 @@ def upgrade() -> None:
         "correction",
         sa.Column("id", sa.Integer, nullable=False),
         sa.Column("meter_id", sa.Integer, nullable=False),
-        sa.Column("at", _instant(), nullable=False),
+        sa.Column("at", instant(), nullable=False),
         sa.Column("what", sa.Text, nullable=False),
         sa.Column("shift_ms", sa.BigInteger),
         sa.PrimaryKeyConstraint("id", name="pk_correction"),
@@ -35,9 +33,3 @@ def upgrade() -> None:
         ),
         sqlite_with_rowid=False,
     )
-
-
-def downgrade() -> None:
-    """Drop the tables with all that is in them."""
-    for name in ("corrected", "correction"):
-        op.drop_table(name)
