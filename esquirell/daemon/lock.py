@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from esquirell import forks
 from esquirell.daemon.signals import START
 from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
 from esquirell.runtime.root import Runtime
@@ -62,6 +63,7 @@ class RunLock:
         descriptor = self._open()
         for _ in range(TRIES):
             if _lock(descriptor, fcntl.LOCK_EX):
+                forks.hold(descriptor)
                 self._descriptor = descriptor
                 self._note()
                 return
@@ -115,7 +117,7 @@ class RunLock:
             if before is None or self._is_there(before) or not is_there(self._path.parent):
                 return
             self._take()
-            os.close(before)
+            forks.close(before)
 
     def _is_there(self, descriptor: int) -> bool:
         """Whether the file that is locked is the one at the path."""
@@ -128,7 +130,7 @@ class RunLock:
     def release(self) -> None:
         with self._changing:
             if self._descriptor is not None:
-                os.close(self._descriptor)
+                forks.close(self._descriptor)
                 self._descriptor = None
 
     def _open(self) -> int:

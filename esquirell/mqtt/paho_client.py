@@ -8,6 +8,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from esquirell import forks
 from esquirell.mqtt.options import Options, Will
 from esquirell.mqtt.outbox import encode
 
@@ -55,4 +56,5 @@ def connect(client: Client, options: Options) -> None:
         client.connect(options.host, options.port, options.keepalive)
     line = client.socket()
     if isinstance(line, socket.socket):
+        forks.keep(line)
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

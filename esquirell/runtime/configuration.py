@@ -19,7 +19,8 @@ def reloaded(before: Settings) -> Settings:
     it was. Raises ConfigError, also when the file has lost all its meters: an editor that empties
     it before it writes would remove them from Home Assistant.
     """
-    after = load()
+    # A task of a user's may have changed the directory that it was found from.
+    after = load(before.source)
     if before.configured and not after.configured:
         raise ConfigError(
             f"{after.source or 'the environment'} no longer has any meters: restart the "

@@ -12,6 +12,7 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 
+from esquirell import forks
 from esquirell.daemon.following import following_meters
 from esquirell.daemon.parts import RunOnce, ServicePart
 from esquirell.daemon.roles import Role
@@ -188,6 +189,8 @@ def _bound(
         body_timeout=BODY_S,
     )
     server.places = places
+    for one in sockets:
+        forks.keep(one)
     server.add_sockets(sockets)
     log.info("the page is %s", where)
     return server

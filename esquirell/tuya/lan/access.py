@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from esquirell import forks
 from esquirell.domain.errors import MeterError
 from esquirell.tuya.lan.holder import is_stopped
 from esquirell.tuya.lan.network import Limits
@@ -61,6 +62,7 @@ class DeviceLock:
             if self._is_current(file):
                 self._recall(file)
                 self._file = file
+                forks.hold(file)
         except BlockingIOError:
             self._discard_stopped(file)
         except OSError as error:  # a network file system may know no locks
@@ -100,12 +102,12 @@ class DeviceLock:
             return
         file, self._file = self._file, None
         self._note(file)
-        os.close(file)
+        forks.close(file)
 
     def abandon(self) -> None:
         """Close the file, which a fork copied or another process replaced; nothing is noted."""
         if self._file is not None:
-            os.close(self._file)
+            forks.close(self._file)
             self._file = None
 
     def gap_left(self, gap_s: float) -> float:

@@ -13,6 +13,8 @@ from contextlib import suppress
 from itertools import count
 from typing import Any, TypeVar
 
+from esquirell import forks
+
 log = logging.getLogger(__name__)
 
 FOREVER = float("inf")
@@ -172,6 +174,7 @@ class Line:
         family, where = address
         try:
             self._socket = end = socket.socket(family, socket.SOCK_STREAM)
+            forks.keep(end)
             end.setblocking(False)  # noqa: FBT003 - the socket's own
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with suppress(BlockingIOError):
