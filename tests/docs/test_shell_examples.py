@@ -50,6 +50,7 @@ ELSEWHERE = {
     "journalctl": "needs systemd; see tests/systemd",
     "postgres": "runs as the user of the PostgreSQL server",
     "nano": "an editor",
+    "node": "needs Node.js, which tuya-cli came with",
     "make": "runs all tests, this one too; test_architecture.py checks its targets",
     "demo": "see tests/demo",
     "test": "runs all tests, this one too; test_readme.py checks its syntax",
