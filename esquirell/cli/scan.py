@@ -9,7 +9,7 @@ import click
 from esquirell.cli.call import Between, Call, Command, pass_call
 from esquirell.cli.output import print_json, print_table, warn
 from esquirell.domain.record import record
-from esquirell.profiles import shipped
+from esquirell.profiles import product_titles
 
 if TYPE_CHECKING:
     from esquirell.runtime.unconfigured import Announcement
@@ -66,11 +66,11 @@ def listen(seconds: int) -> ScanResult:
     # Both take longer to load than `--help` should.
     from rich.console import Console  # noqa: PLC0415
 
-    from esquirell.runtime.unconfigured import listener as listener_of  # noqa: PLC0415
+    from esquirell.runtime.unconfigured import Listener  # noqa: PLC0415
 
     devices: dict[str, Announcement] = {}
     end = time.monotonic() + seconds
-    with listener_of() as listener, Console(stderr=True).status("Listening …") as progress:
+    with Listener() as listener, Console(stderr=True).status("Listening …") as progress:
         for heard in listener.listen(seconds, threading.Event()):
             if heard is not None:
                 devices[heard.device_id] = heard
@@ -83,13 +83,10 @@ def listen(seconds: int) -> ScanResult:
 
 def described(device: "Announcement") -> dict[str, str]:
     """Describe a device with the title of its product, where a profile knows it."""
-    titles = {
-        product: profile.title for profile in shipped().values() for product in profile.products
-    }
     return {
         "id": device.device_id,
         "address": device.address,
         "protocol": device.protocol,
         "product_id": device.product_id,
-        "product": titles.get(device.product_id, ""),
+        "product": product_titles().get(device.product_id, ""),
     }

@@ -21,7 +21,8 @@ from esquirell.demo.servers import Child, Guard, Servers, choose_servers, runnin
 from esquirell.demo.state import DemoState, Facts, Record, Tally, View, settle
 from esquirell.demo.views import Lines, Screen
 from esquirell.demo.watch import Watch
-from esquirell.runtime.unconfigured import Topics, connection_to
+from esquirell.runtime.unconfigured import Topics, connection
+from esquirell.settings import MqttSettings
 from esquirell.settings.zones import machine_zone
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -65,8 +66,8 @@ def _run(plan: Plan, home: Home, guard: Guard, stopped: Flag) -> Tally:
 
 
 def _watch(servers: Servers) -> Watch:
-    connection = connection_to(HOST, servers.port, servers.broker.protocol)
-    return Watch(connection, Topics(), f"{HOST}:{servers.port}")
+    mqtt = MqttSettings(host=HOST, port=servers.port, protocol=servers.broker.protocol)
+    return Watch(connection(mqtt), Topics(), f"{HOST}:{servers.port}")
 
 
 @contextmanager

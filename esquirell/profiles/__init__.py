@@ -2,7 +2,7 @@
 
 from esquirell.profiles.choices import Choices
 from esquirell.profiles.document import parse
-from esquirell.profiles.library import find, own, own_usable, shipped, titles
+from esquirell.profiles.library import find, own, own_usable, product_titles, shipped, titles
 
 __all__ = [
     "Choices",
@@ -10,6 +10,7 @@ __all__ = [
     "own",
     "own_usable",
     "parse",
+    "product_titles",
     "shipped",
     "titles",
 ]

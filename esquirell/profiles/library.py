@@ -31,6 +31,12 @@ def titles() -> dict[str, str]:
 
 
 @cache
+def product_titles() -> dict[str, str]:
+    """Return the titles of the shipped profiles by the product ids that they are for."""
+    return {id_: profile.title for profile in shipped().values() for id_ in profile.products}
+
+
+@cache
 def _load(name: str) -> Profile:
     """Load one shipped profile: a meter that names its own needs no other."""
     return parse(name, packaged_text(name + _ENDING))

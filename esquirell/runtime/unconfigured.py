@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -35,7 +35,7 @@ __all__ = [
     "AppLogin",
     "Cloud",
     "Connection",
-    "Finder",
+    "Listener",
     "Message",
     "SimulatedMeter",
     "Topics",
@@ -43,24 +43,11 @@ __all__ = [
     "app_login",
     "cloud",
     "connection",
-    "connection_to",
-    "finder",
-    "listener",
     "local_transport",
     "simulated_meter",
 ]
 # The simulated house changes every second; a real meter of this kind reports as often.
 REPORT_S = 1.0
-
-
-def listener() -> Listener:
-    """Build the listener for the announcements of devices on the network."""
-    return Listener()
-
-
-def finder(search_s: float) -> Finder:
-    """Build what finds the address of a device by its id within a time limit (s)."""
-    return Finder(search_s=search_s)
 
 
 def local_transport(folder: Path) -> LocalTransport:
@@ -78,7 +65,7 @@ def local_transport(folder: Path) -> LocalTransport:
 
 
 def connection(mqtt: MqttSettings) -> Connection:
-    """Return a connection to the broker that only tests whether it accepts us."""
+    """Return a connection to the broker that does not act as the bridge."""
     password = mqtt.password.get_secret_value()
     return Connection(Options(mqtt.host, mqtt.port, mqtt.username, password, mqtt.protocol))
 
@@ -109,8 +96,3 @@ def simulated_meter(
     """
     house = SimulatedHouse(seed=number + 1)
     return SimulatedMeter(*credentials, lambda: house.dps(elapsed_s()), *where, report_s=REPORT_S)
-
-
-def connection_to(host: str, port: int, protocol: Literal["5", "3.1.1"]) -> Connection:
-    """Return an MQTT connection that neither logs in nor acts as the bridge."""
-    return Connection(Options(host=host, port=port, protocol=protocol))

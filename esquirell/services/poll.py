@@ -1,6 +1,5 @@
 """A poll: read the meters, decode, judge, store and publish."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +19,6 @@ from esquirell.services.ledgers import Ledgers
 from esquirell.services.lines import may_be_held
 from esquirell.services.ports import CheckCancelled, Profiles, Transport
 from esquirell.services.reads import InFlightReads, Intake
-
-log = logging.getLogger(__name__)
 
 STOPPING = UnavailableError("the service is stopping")
 POLL_LIMIT_S = 30.0

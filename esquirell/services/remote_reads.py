@@ -1,6 +1,5 @@
 """Meters read by other workers, which hold their lines: split, dispatch, reclaim, gather."""
 
-import logging
 import threading
 import time
 import uuid
@@ -13,8 +12,6 @@ from esquirell.domain.errors import EsquirellError, MeterUnreachableError, Unava
 from esquirell.domain.meter import Meter
 from esquirell.domain.record import record
 from esquirell.services.ports import CheckCancelled, Relay
-
-log = logging.getLogger(__name__)
 
 ANSWER_LIMIT_S = 40.0
 # A running worker takes a batch at once.

@@ -35,7 +35,6 @@ from esquirell.settings.values import (
 NO_SECRET = SecretStr("")
 
 Port = Annotated[WholeNumber, Field(ge=1, le=65535)]
-Text = Annotated[str, Field(min_length=1)]
 Host = Annotated[str, AfterValidator(hosts.check_host)]
 Peer = Annotated[str, AfterValidator(hosts.check_peer)]
 

@@ -21,7 +21,8 @@ from esquirell.demo.state import DemoState, Facts, Planned, Tally, clock
 from esquirell.demo.views import Screen, figure, messages, readings
 from esquirell.demo.watch import TimedMessage, Watch, WatchState
 from esquirell.domain.schedule import Schedule
-from esquirell.runtime.unconfigured import Topics, connection_to
+from esquirell.runtime.unconfigured import Connection, Topics, connection
+from esquirell.settings import MqttSettings
 
 STATE: dict[str, Any] = {
     "measured_at": "2026-11-22T10:15:00.123Z",
@@ -54,6 +55,10 @@ def scene(states: dict[str, Any], planned: Sequence[Planned] = ()) -> DemoState:
         TimedMessage(datetime.now(UTC), f"esquirell/{number}", "{}" * 99) for number in range(50)
     ]
     return DemoState(42.4, WatchState(states, 7, 50, tuple(heard)), Tally(7, 7), planned)
+
+
+def connection_to(broker: Mosquitto) -> Connection:
+    return connection(MqttSettings(host="127.0.0.1", port=broker.port))
 
 
 def test_figures_have_the_decimals_of_their_quantity() -> None:
@@ -152,8 +157,7 @@ def test_a_listener_counts_each_reading_once_and_ignores_other_messages(broker: 
         b"{}",
         b"[" * 50_000,
     ]
-    connection = connection_to("127.0.0.1", broker.port, "5")
-    watching = Watch(connection, Topics(), "here")
+    watching = Watch(connection_to(broker), Topics(), "here")
     with watching as watch, Observer(broker.port) as neighbour:
         for payload in [*payloads, b'{"measured_at":"3"}']:
             neighbour.publish(topic, payload)
@@ -177,5 +181,5 @@ def test_ones_own_house_is_shown_as_it_is_published(broker: Mosquitto) -> None:
     hostile = TimedMessage(datetime.now(UTC), "esquirell/x", "\x1b[2J\n" * 9)
     shown = next(iter(messages([hostile], 1))).plain
     assert shown.endswith(" esquirell/x" + " \\x1b[2J" * 9)
-    with Watch(connection_to("127.0.0.1", broker.port, "5"), Topics(), "x", echo=False) as watch:
+    with Watch(connection_to(broker), Topics(), "x", echo=False) as watch:
         assert watch.sight().readings == 0

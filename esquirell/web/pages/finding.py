@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from esquirell.domain.errors import CommandError, ConfigError
-from esquirell.profiles import shipped
+from esquirell.profiles import product_titles
 from esquirell.web.candidates import Candidate
 from esquirell.web.command_page import CommandPage
 
@@ -141,13 +141,10 @@ def sent_devices(page: CommandPage) -> "UploadedDevices":
 def _scanned() -> list[Candidate]:
     """Listen for devices on the network. Raises UnavailableError."""
     # Only scans need it.
-    from esquirell.runtime.unconfigured import listener  # noqa: PLC0415
+    from esquirell.runtime.unconfigured import Listener  # noqa: PLC0415
 
-    products = {
-        product: profile.title for profile in shipped().values() for product in profile.products
-    }
     found: dict[str, Candidate] = {}
-    with listener() as listening:
+    with Listener() as listening:
         for heard in listening.listen(SCAN_S, threading.Event()):
             if heard is None:
                 continue
@@ -157,7 +154,7 @@ def _scanned() -> list[Candidate]:
                 "protocol": heard.protocol or "auto",
                 "product_id": heard.product_id,
             }
-            product = products.get(heard.product_id, "")
+            product = product_titles().get(heard.product_id, "")
             measures = bool(product)
             found[heard.device_id] = Candidate(heard.device_id, fields, product, measures)
         if not found and listening.trouble:
