@@ -92,10 +92,12 @@ def read_once(meters: Sequence[Meter], undescribed: Collection[str] = ()) -> tup
     those that do not answer.
     """
     tried = guide.try_out(meters)
-    plain = [one for one in meters if one.name in tried.valueless and one.name in undescribed]
+    plain = [
+        meter for meter in meters if meter.name in tried.valueless and meter.name in undescribed
+    ]
     for meter in plain:
         say(f"{meter.title}: left out, nothing in its answer is known as a measurement")
-    silent = _unwanted([one for one in tried.failed if one.name in undescribed])
+    silent = _unwanted([meter for meter in tried.failed if meter.name in undescribed])
     for meter in silent:
         say(f"{meter.title}: left out, as it could not be read")
     return tuple(

@@ -121,7 +121,7 @@ class Housekeeping:
         if self._old is None:
             self._old = frozenset(meters)
         self._behind = [
-            one for one in meters if now >= self._rollup_at or self._waits_for_cost(one)
+            meter for meter in meters if now >= self._rollup_at or self._waits_for_cost(meter)
         ]
         if now >= self._rollup_at:
             self._rollup_at = now + self._until_quarter_s()

@@ -280,15 +280,15 @@ class ServiceLocks:
 
     def keep_redis(self) -> None:
         """Renew the claims to Redis."""
-        for one in self._claims():
-            one.keep()
+        for claim in self._claims():
+            claim.keep()
 
     def rivals(self) -> tuple[str, ...]:
         """Return that others use the same Redis for another database, if some do."""
-        return tuple(rival for one in self._claims() for rival in one.rivals())
+        return tuple(rival for claim in self._claims() for rival in claim.rivals())
 
     def _claims(self) -> tuple[RedisClaim, ...]:
-        return tuple(one for one in (self._redis, self._workers) if one)
+        return tuple(claim for claim in (self._redis, self._workers) if claim)
 
     def take(self) -> None:
         """Take all. Raises AlreadyRunningError, or ConfigError for an unusable file."""

@@ -64,7 +64,7 @@ class Undo:
         with self._connect() as home:
             if not home.may_write():
                 raise ConfigError("home_assistant.token must be an administrator's")
-            found = home.find({one.unique_id: one.unit for one in sensors})
+            found = home.find({sensor.unique_id: sensor.unit for sensor in sensors})
             steps: list[tuple[Step, KeptStatistic]] = []
             for step in taken:
                 sensor = by_key.get((step.meter, step.key))

@@ -115,10 +115,10 @@ class _Counter:
                 self._leave(hour, "differs", None)
             return
         before = zero
-        for hour, one in counted.items():
-            self._write(None, Row(hour, one.state, one.position - zero, one.last_reset))
-            self._plan.filled[hour] = Filled(None, one.position - before)
-            before = one.position
+        for hour, count in counted.items():
+            self._write(None, Row(hour, count.state, count.position - zero, count.last_reset))
+            self._plan.filled[hour] = Filled(None, count.position - before)
+            before = count.position
         self._shift(first.start, self._ours.place(first) - zero - _sum(first))
         self._moved.add(first.start)
 

@@ -208,7 +208,7 @@ class History:
             batches = self._readings.batches(meter, (begin, span[1]), keys.wanted)
             found = quarters(meter, batches, self._calendar, self._clock())
             streams.append(_within(found, (begin, span[1])))
-        return _rows(heapq.merge(*streams, key=lambda one: one.start), keys)
+        return _rows(heapq.merge(*streams, key=lambda period: period.start), keys)
 
     def _statistics(
         self, query: Query, columns: Columns, span: tuple[datetime, datetime]
@@ -224,7 +224,9 @@ class History:
         self, months: Iterable[Statistic], stored: PeriodHistory, names: Collection[str] | None
     ) -> Iterator[Statistic]:
         """Combine months into years."""
-        for start, parts in groupby(months, lambda one: self._calendar.floor(one.start, "year")):
+        for start, parts in groupby(
+            months, lambda month: self._calendar.floor(month.start, "year")
+        ):
             of: dict[str, list[Statistic]] = {}
             for part in parts:
                 of.setdefault(part.meter, []).append(part)
@@ -273,13 +275,13 @@ def _keys(wanted: str, measured: set[str]) -> Iterator[str]:
 def _rows(found: Iterable[Statistic], columns: Columns) -> Iterator[Row]:
     """Turn statistics into rows; demand, which is not a quantity, only if selected."""
     shows_demand = PEAK_DEMAND in (columns.wanted or ())
-    for one in found:
-        values = one.values
+    for period in found:
+        values = period.values
         if PEAK_DEMAND in values and not shows_demand:
             values = {name: value for name, value in values.items() if name != PEAK_DEMAND}
-        yield Row(one.meter, one.start, values, one.estimated)
+        yield Row(period.meter, period.start, values, period.estimated)
 
 
 def _within(found: Iterable[Statistic], span: tuple[datetime, datetime]) -> Iterator[Statistic]:
     since, until = span
-    return (one for one in found if since <= one.start < until)
+    return (period for period in found if since <= period.start < until)

@@ -120,7 +120,7 @@ class Jobs:
         self._prune(now)
         unended = self._log.unended(now - LOST_AFTER)
         missing = [record for record in unended if self._held.find(record.id) is None]
-        self._missing = {one.id: self._missing.get(one.id, now) for one in missing}
+        self._missing = {record.id: self._missing.get(record.id, now) for record in missing}
         for record in missing:
             if now - self._missing[record.id] >= DOUBT:
                 lost = Answer("error", {"task_id": record.id}, LOST, "timeout")

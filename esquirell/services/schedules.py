@@ -62,7 +62,7 @@ class ScheduleView:
 
     def states(self) -> dict[str, dict[str, Any]]:
         """Describe all schedules as `schedule/<name>/state` does. Raises UnavailableError."""
-        stored = {one.name: one for one in self._store.all()}
+        stored = {found.name: found for found in self._store.all()}
         found = {name: self._effective(one) for name, one in stored.items()}
         runs = self._runs(list(found))
         return {

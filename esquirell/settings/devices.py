@@ -104,8 +104,8 @@ def read_devices(file: Path) -> DeviceList:
     """
     entries = _entries(file)
     listed, left_out = _read(entries, file)
-    undescribed = frozenset(one.meter.name for one in listed if not one.is_described)
-    meters = tuple(one.meter for one in listed)
+    undescribed = frozenset(device.meter.name for device in listed if not device.is_described)
+    meters = tuple(device.meter for device in listed)
     by_hand = {meter.name for meter in meters if not meter.product_id}
     if any(entry.get(UNDESCRIBED) for entry in entries):
         by_hand = set()
@@ -316,7 +316,7 @@ def _meter(device: Entry, line: Entry, taken: Listed, file: Path | None) -> Mete
     try:
         return Meter(
             name=name,
-            label=_unique_label(label, [one.meter.label for one in taken.values()]),
+            label=_unique_label(label, [device.meter.label for device in taken.values()]),
             device_id=_text(device, "id"),
             address=_address(line),
             gateway=_text(line, "id") if behind_gateway else "",

@@ -27,9 +27,9 @@ def devices(document: Mapping[str, Any]) -> list[Entry]:
     found: dict[str, Entry] = {}
     for entry in _dicts(_dict(document.get("data")).get("entries")):
         for device in _of_entry(entry):
-            for one in _with_gateway(device):
-                if not found.get(str(one["id"]), {}).get(UNDESCRIBED):
-                    found[str(one["id"])] = one
+            for known in _with_gateway(device):
+                if not found.get(str(known["id"]), {}).get(UNDESCRIBED):
+                    found[str(known["id"])] = known
     return list(found.values())
 
 
@@ -69,4 +69,4 @@ def _dict(value: object) -> dict[str, Any]:
 
 
 def _dicts(value: object) -> Sequence[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

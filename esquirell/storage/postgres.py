@@ -172,8 +172,8 @@ class ServerWatch:
             connections = list(self._connections)
         for connection in connections:
             # Closing a socket does not wake its waiters; shutting it down does.
-            with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as one:
-                one.shutdown(socket.SHUT_RDWR)
+            with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as cut:
+                cut.shutdown(socket.SHUT_RDWR)
 
 
 def connect_args(url: URL) -> dict[str, Any]:

@@ -63,7 +63,10 @@ def circumstances(path: Path) -> tuple[object, ...] | None:
         room = os.statvfs(path)
     except OSError:
         return None
-    places = [(one.st_dev, one.st_ino, one.st_mode, one.st_uid) for one in (file, folder, written)]
+    places = [
+        (found.st_dev, found.st_ino, found.st_mode, found.st_uid)
+        for found in (file, folder, written)
+    ]
     return (*places, file.st_size, file.st_mtime_ns, room.f_flag, room.f_bavail > 0)
 
 

@@ -70,8 +70,8 @@ class KeptForBrowsers(Generic[Value]):
     def of(self, session: str) -> Value | None:
         """Return what a browser has; None if that is nothing, or it has expired."""
         now = self._clock()
-        for one in [one for one, (until, _) in self._kept.items() if until < now]:
-            del self._kept[one]
+        for owner in [owner for owner, (until, _) in self._kept.items() if until < now]:
+            del self._kept[owner]
         _, value = self._kept.get(session, (0.0, None))
         return value
 

@@ -10,18 +10,18 @@ MANY = 8
 _STATES = ("offline", "waiting", "online", "off")
 _Key = Callable[[MeterSnapshot], tuple[object, ...]]
 _ORDERS: dict[str, _Key] = {
-    "name": lambda one: (one.meter.title.casefold(),),
-    "state": lambda one: (_STATES.index(one.state), not one.warnings),
-    "today": lambda one: _largest_first(one.used),
-    "power": lambda one: _largest_first(one.power),
-    "read": lambda one: (one.read_at is not None, one.read_at),
+    "name": lambda snapshot: (snapshot.meter.title.casefold(),),
+    "state": lambda snapshot: (_STATES.index(snapshot.state), not snapshot.warnings),
+    "today": lambda snapshot: _largest_first(snapshot.used),
+    "power": lambda snapshot: _largest_first(snapshot.power),
+    "read": lambda snapshot: (snapshot.read_at is not None, snapshot.read_at),
 }
 ORDERS = tuple(_ORDERS)
 
 
 @record
 class Narrowed:
-    """Which meters are shown: those that contain a text, those of an area.
+    """Which meters are snapshot: those that contain a text, those of an area.
 
     `order` is one of `ORDERS`, or empty for the order of the configuration.
     """
@@ -49,8 +49,8 @@ class Narrowed:
         found = [snapshot for snapshot in meters if self._shows(snapshot)]
         return sorted(found, key=_ORDERS[self.order]) if self.order else found
 
-    def _shows(self, one: MeterSnapshot) -> bool:
-        meter = one.meter
+    def _shows(self, snapshot: MeterSnapshot) -> bool:
+        meter = snapshot.meter
         known = (meter.title, meter.name, meter.area, meter.device_id, meter.address)
         words = " ".join(known).casefold()
         return self.area in ("", meter.area) and self.text.casefold() in words

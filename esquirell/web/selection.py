@@ -139,17 +139,17 @@ def select(arguments: Arguments, recorded: RecordedMeters, today: date) -> Selec
     """Parse a selection from a query; invalid values get their defaults."""
     meters = tuple(name for name in recorded.names if name in arguments("meter"))
     chosen = meters or _whole_house(recorded)
-    length: Length = next((one for one in LENGTHS if one in arguments("span")), "day")
+    length: Length = next((known for known in LENGTHS if known in arguments("span")), "day")
     shown = (ENERGY, POWER, COST, *recorded.quantities())
-    show = next((one for one in shown if one in arguments("show")), ENERGY)
+    show = next((known for known in shown if known in arguments("show")), ENERGY)
     span = _span(length, arguments, today)
     views = views_of(show, span)
     if len(chosen) > _MOST_RAW:
         views = tuple(view for view in views if view != "raw")
     usual = views[0]
     if len(chosen) > MOST and show not in {ENERGY, COST}:
-        usual = next((one for one in _COARSE if one in views), usual)
-    view = next((one for one in views if one in arguments("by")), usual)
+        usual = next((coarse for coarse in _COARSE if coarse in views), usual)
+    view = next((known for known in views if known in arguments("by")), usual)
     compare = "1" in arguments("compare") and length != "all"
     return Selection(show, span, view, chosen, compare)
 

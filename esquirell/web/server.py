@@ -189,8 +189,8 @@ def _bound(
         body_timeout=BODY_S,
     )
     server.places = places
-    for one in sockets:
-        forks.keep(one)
+    for listening in sockets:
+        forks.keep(listening)
     server.add_sockets(sockets)
     log.info("the page is %s", where)
     return server

@@ -93,7 +93,7 @@ class Stream(EventStream):
             if fresh or not news:
                 await self.send(b"data: %s\n\n" % encode(fresh))
             news = await _gathered(queue, refresh_s)
-            read = {one.meter for one in news if isinstance(one, Reading)}
+            read = {reading.meter for reading in news if isinstance(reading, Reading)}
             house = self.site.overview.renewed(house, read)
             # An event (a meter went offline, a schedule was changed), or midnight.
             if (len(read) < len(news) and not read) or self.site.overview.day.is_over:

@@ -106,15 +106,15 @@ def by_meter(
     if not shown:
         return None
     if figure.kind == "lines":
-        lines = [Line(one.name, _range(one, figure, formats)) for one in shown]
+        lines = [Line(line.name, _range(line, figure, formats)) for line in shown]
         return Table(name, [texts(f"figure.{part}") for part in _PARTS], lines)
-    places = {(one.meter, one.key): one for one in shown}
+    places = {(line.meter, line.key): line for line in shown}
     if len(places) < len(shown):
         # The same of a year ago is next to it.
         return Table(
             name,
             [texts("history.sum")],
-            [Line(one.name, _sums(one, figure, formats)) for one in shown],
+            [Line(line.name, _sums(line, figure, formats)) for line in shown],
         )
     return _of_meters(places, figure, texts, formats, title)
 
@@ -166,7 +166,7 @@ def shares(figure: Figure, texts: Texts, formats: Formats, *, exports: bool) -> 
     totals = [(part.name, _total(part)) for part in parts]
     left = whole - sum(total for _, total in totals)
     rest = "own_production" if exports and left < 0 else "not_explained"
-    rows = [*sorted(totals, key=lambda one: -one[1]), (texts(f"history.{rest}"), left)]
+    rows = [*sorted(totals, key=lambda total: -total[1]), (texts(f"history.{rest}"), left)]
     lines = [
         Line(name, [_energy(total, figure, formats), _percent(total / whole, formats)])
         for name, total in rows

@@ -55,7 +55,7 @@ def texts_of(language: str) -> Texts:
 
 def best_language(accept_language: str) -> str:
     """Choose a language by the Accept-Language header (RFC 9110, section 12.5.4)."""
-    wanted = sorted(_ranges(accept_language), key=lambda one: -one[1])
+    wanted = sorted(_ranges(accept_language), key=lambda wish: -wish[1])
     for name, weight in wanted:
         primary = name.partition("-")[0]
         if weight > 0 and primary in languages():

@@ -150,7 +150,7 @@ class DaySoFar:
         wanted = Periods("day", midnight, now, None)
         days = {day.meter: day.values for day in storage.periods.query(names, wanted)}
         costs = self._costs(names, (midnight, now))
-        prices = {one.name: storage.costs.price(one, now) for one in storage.costs.tariffs}
+        prices = {tariff.name: storage.costs.price(tariff, now) for tariff in storage.costs.tariffs}
         self._bases = {
             name: Base(
                 _today(days.get(name, {}), costs.get(name)),

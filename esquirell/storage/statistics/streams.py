@@ -95,7 +95,7 @@ def periods(
     with database.read() as connection:
         ids = meters.known_ids(connection, names)
     streams = [_one_meter(database, name, ids, span) for name in sorted(ids)]
-    return heapq.merge(*streams, key=lambda one: one.start)
+    return heapq.merge(*streams, key=lambda period: period.start)
 
 
 def _one_meter(

@@ -205,7 +205,7 @@ def profiles(current: str) -> list[tuple[str, str]]:
     These are the shipped ones, and the one that is chosen, as it may be a user's own.
     """
     own = {} if current in {"", "auto", *titles()} else {current: current}
-    return sorted((titles() | own).items(), key=lambda one: one[1].lower())
+    return sorted((titles() | own).items(), key=lambda profile: profile[1].lower())
 
 
 def typed_texts(page: CommandPage) -> dict[str, Any]:
