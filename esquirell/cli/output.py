@@ -26,6 +26,8 @@ _WORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?|every \d+ s|\S+")
 _START = re.compile(r" *(?:\d+\. )?")
 _GAP = 2
 _NARROWEST = 40
+# A text that a column would break into more lines stands in a block of its row instead.
+_MOST_LINES = 4
 AFTER_S = 2.0
 EVERY_S = 1.0
 _CLEAR_LINE = "\r\x1b[K"
@@ -114,7 +116,7 @@ def _draw(headings: Row, lines: Sequence[Row], right: Container[str]) -> None:
     cells = [[visible(line[number]) for number in shown] for line in lines]
     flush = [headings[number] in right for number in shown]
     widths = _widths([titles, *cells])
-    if widths is not None:
+    if widths is not None and _is_readable(cells, widths):
         _print_grid(titles, cells, flush, widths)
         return
     for number, line in enumerate(cells):
@@ -160,6 +162,17 @@ def _widths(lines: Sequence[Row]) -> list[int] | None:
         widths[number] += more
         room -= more
     return widths
+
+
+def _is_readable(cells: Iterable[Row], widths: Sequence[int]) -> bool:
+    """Whether no text is broken into a narrow column of many lines."""
+    from rich.cells import cell_len  # noqa: PLC0415 - as above
+
+    return all(
+        cell_len(cell) <= _MOST_LINES * width
+        for line in cells
+        for cell, width in zip(line, widths, strict=True)
+    )
 
 
 def _longest_words(lines: Sequence[Row]) -> list[int]:

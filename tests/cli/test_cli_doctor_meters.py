@@ -80,6 +80,13 @@ def test_hundreds_of_meters_are_few_lines() -> None:
     ]
 
 
+def test_of_meters_that_are_all_wrong_none_is_called_fine() -> None:
+    found = MeterFindings()
+    for number in range(60):
+        found.take(fault(f"meter m{number:02}: reading", "no answer", "check it"))
+    assert [finding.ok for finding in found.findings()] == [False]
+
+
 def test_beside_a_worker_the_meters_are_left_alone(
     house: Home, server: RedisProcess, device: SimulatedMeter
 ) -> None:

@@ -151,6 +151,13 @@ def test_names_and_numbers_are_never_broken(home: Home) -> None:
         assert max(map(len, shown.splitlines())) <= width
 
 
+def test_a_long_label_is_no_column_of_single_words(home: Home) -> None:
+    label = "Flat 12, second floor on the left"
+    home.configure(meter("flat-12", label=f'label = "{label}"', area='area = "House 1"'))
+    lines = [line.strip() for line in in_terminal(60, "meters", "list").splitlines()]
+    assert any(line.split(maxsplit=1) == ["label", label] for line in lines)
+
+
 def test_an_interval_keeps_its_unit_on_the_same_line(home: Home) -> None:
     home.configure(meter())
     home.store()

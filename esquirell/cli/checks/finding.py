@@ -73,7 +73,8 @@ class MeterFindings:
         for names, finding in self._groups().values():
             yield finding if len(names) == 1 else _of_all(names, finding)
         sound = [name for name, found in self._of.items() if not any(map(_is_worth, found))]
-        yield fine("meters", f"{len(sound)} of {len(self._of)} meters are fine")
+        if sound:
+            yield fine("meters", f"{len(sound)} of {len(self._of)} meters are fine")
 
     def _groups(self) -> dict[tuple[object, ...], tuple[list[str], Finding]]:
         """Return what is worth a line, with the meters that it applies to."""
