@@ -45,7 +45,7 @@ def test_a_meter_that_hangs_up(home: Home) -> None:
         (
             {"local_key": "local_key = 'fedcba9876543210'"},
             "encrypted session",
-            "copy it from the Tuya",
+            "take it from the app",
         ),
         (
             {"protocol": 'protocol = "3.3"'},
