@@ -37,7 +37,8 @@ PATIENCE_S = 10
 RENEW_EVERY_S = 5.0
 NO_LOG: LogFiles = (None, None)
 _BUSY = "The database {place} is busy with other changes: try again later."
-_POOL = {"pool_size": 5, "max_overflow": 5, "hide_parameters": True}
+# The connection that was used last is used next: the others need not fill their caches.
+_POOL = {"pool_size": 5, "max_overflow": 5, "pool_use_lifo": True, "hide_parameters": True}
 
 
 class Database:

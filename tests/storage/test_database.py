@@ -58,6 +58,16 @@ def test_a_connection_keeps_little_in_memory(sqlite: Database) -> None:
         assert connection.scalar(text("PRAGMA cache_size")) == -512
 
 
+def test_the_connection_used_last_is_used_next(database: Database) -> None:
+    with database.read(), database.read(), database.read():
+        pass
+    used = set()
+    for _ in range(3):
+        with database.read() as connection:
+            used.add(connection.connection.driver_connection)
+    assert len(used) == 1
+
+
 def test_nothing_is_opened_before_the_first_use(tmp_path: Path) -> None:
     Database(f"sqlite:///{tmp_path}/esquirell.db").close()
     assert list(tmp_path.iterdir()) == []
