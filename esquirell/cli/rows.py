@@ -104,7 +104,12 @@ def print_table(
         say(_ESTIMATED, err=True)
     if summed:
         say_uncounted({meter for meter, _ in contained})
-    if hidden := len(set(columns.keys) - set(keys)):
+    _say_hidden(len(set(columns.keys) - set(keys)))
+
+
+def _say_hidden(hidden: int) -> None:
+    """Say how many quantities there was no room for, if any."""
+    if hidden:
         are = "quantity is" if hidden == 1 else "quantities are"
         say(f"{hidden} {are} not shown: --quantity KEY, or --format csv", err=True)
 
