@@ -284,7 +284,7 @@ class Choices:
     def _known(self, meter: Meter) -> _MeterChoice | None:
         """Return the choice for this meter, unless its configuration has changed since."""
         kept = self._kept.get(meter.name)
-        if kept is not None and (kept.meter is meter or _same(kept.meter, meter)):
+        if kept is not None and (kept.meter is meter or _basis(kept.meter) == _basis(meter)):
             return kept
         return self._remembered(meter) if meter.profile == "auto" else None
 
@@ -306,11 +306,6 @@ class Choices:
 
         known = identity(meter, self._device_of(meter))
         return " ".join(map(str, (*_basis(meter), known.product_id, bool(known.described))))
-
-
-def _same(one: Meter, other: Meter) -> bool:
-    """Whether a choice still applies: a label or an address changes nothing."""
-    return _basis(one) == _basis(other)
 
 
 def _basis(meter: Meter) -> tuple[object, ...]:
