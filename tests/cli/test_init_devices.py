@@ -22,7 +22,7 @@ from support.terminal import Terminal
 from support.tuya_broadcasts import Broadcaster
 from support.tuya_cloud import API_KEY, API_SECRET, TuyaCloud, device
 
-from esquirell.cli import guide
+from esquirell.cli import guide, init
 from esquirell.cli.scan import ScanResult
 from esquirell.domain.errors import MeterError
 from esquirell.settings import load
@@ -54,6 +54,20 @@ def test_devices_of_tinytuya_become_meters(folder: Path) -> None:
     assert meter.mapping_file == folder / "devices.json"
     text = tomllib.loads((folder / "esquirell.toml").read_text())
     assert text["meters"][0]["mapping_file"] == "devices.json"
+
+
+def test_for_the_service_the_list_is_kept_beside_its_configuration(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etc = folder / "etc"
+    monkeypatch.setattr(init, "SERVICE_FOLDER", etc)
+    listed = put_devices(folder)
+    result = run("--from-devices", str(listed), "--output", str(etc / "esquirell.toml"))
+    assert result.exit_code == 0
+    listed.unlink()
+    (meter,) = load(etc / "esquirell.toml", {}).meters
+    assert meter.mapping_file == etc / "devices.json"
+    assert stat.S_IMODE(meter.mapping_file.stat().st_mode) == 0o600
 
 
 def test_a_meter_behind_a_gateway_is_written_with_it(folder: Path) -> None:

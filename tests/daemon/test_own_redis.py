@@ -8,6 +8,7 @@ import pytest
 import redis
 from support.waiting import eventually
 
+from esquirell.daemon import redis_server
 from esquirell.daemon.redis_server import RedisServer, find_redis
 from esquirell.domain.errors import ConfigError
 
@@ -161,3 +162,16 @@ def test_a_redis_that_can_not_start_is_explained(tmp_path: Path) -> None:
 def test_a_redis_is_found_without_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert Path(find_redis()).exists()
+
+
+def test_only_an_environment_with_pip_is_told_to_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_server, "find_server", lambda _names: None)
+    installed = {"pip"}
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: object() if name in installed else None
+    )
+    with pytest.raises(ConfigError, match=r"apt install redis-server, or .* -m pip install "):
+        find_redis()
+    installed.clear()
+    with pytest.raises(ConfigError, match=r"apt install redis-server$"):
+        find_redis()
