@@ -105,7 +105,7 @@ class Ledgers:
             return not others or self.prepare(others)
         except UnavailableError as error:
             self._missed = meters
-            self._complain(str(error))
+            self._complain(str(error), meters)
             return False
         self._failure = ""
         with self._lock:
@@ -178,9 +178,9 @@ class Ledgers:
             self._provisional[reading.meter] = ledger, present.uptime_s
         return replace(judged, measured_at=reading.measured_at, ledger=None, undated=undated)
 
-    def _complain(self, failure: str) -> None:
-        """Log a failure once: the database may be unreachable for long, and say for how long."""
-        level = logging.DEBUG if self._failure else logging.WARNING
+    def _complain(self, failure: str, meters: Collection[str]) -> None:
+        """Log a failure once, and only if counters are held back: storing names it as well."""
+        level = logging.WARNING if not self._failure and self.unknown(meters) else logging.DEBUG
         self._failure = failure
         log.log(level, "%s", self.problem)
 
