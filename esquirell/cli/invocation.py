@@ -41,7 +41,9 @@ def program() -> list[str]:
 
 def is_service_program() -> bool:
     """Return whether this is the program of the service, as `sudo esquirell` calls it."""
-    return any(Path(sys.prefix).is_relative_to(home) for home in (RELEASES, PACKAGED))
+    # In a container the program is in the folder of the releases itself.
+    home = Path(sys.prefix)
+    return home == PACKAGED or home.parent == RELEASES
 
 
 def as_typed(text: str) -> str:

@@ -148,5 +148,7 @@ def test_a_trial_that_hides_the_configuration_of_the_service_is_named(
     monkeypatch.setattr(files, "SEARCHED", (Path("esquirell.toml"), machine))
     hint = f"the service of this machine has --config {machine}"
     assert hint not in esquirell("meters", "list").err
+    monkeypatch.setattr(sys, "prefix", "/opt/esquirell")  # as in a container
+    assert hint not in esquirell("meters", "list").err
     monkeypatch.setattr(sys, "prefix", "/opt/esquirell/0.1.0")
     assert hint in esquirell("meters", "list").err
