@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from threading import Timer
 from types import ModuleType
 
 from celery import Celery
@@ -13,6 +14,8 @@ from esquirell.settings import load
 log = logging.getLogger(__name__)
 
 OUR_TASKS = "esquirell.tasks"
+LONG_IMPORT_S = 5.0
+LONG_IMPORT = "waiting for module %s of [tasks] modules, which is still being imported"
 
 
 class Loader(AppLoader):
@@ -39,6 +42,9 @@ class Loader(AppLoader):
         """Import a module with tasks; one that failed is not tried again."""
         if module in self.problems:
             return None
+        patience = Timer(LONG_IMPORT_S, log.warning, (LONG_IMPORT, module))
+        patience.daemon = True
+        patience.start()
         try:
             return super().import_task_module(module)
         except (Exception, SystemExit) as error:  # a user's own code may raise anything
@@ -50,6 +56,8 @@ class Loader(AppLoader):
             self.problems[module] = problem
             log.error("%s", problem)  # noqa: TRY400 - one sentence; --debug shows the traceback
             return None
+        finally:
+            patience.cancel()
 
 
 app = Celery("esquirell", loader=Loader, include=[OUR_TASKS], set_as_current=True)

@@ -15,6 +15,10 @@ from esquirell.domain.schedule import READS, TASK_PREFIX
 # before that (`transport.QoS`).
 VISIBILITY_S = 300
 
+# A worker waits for messages over a connection of which a router may forget without a word: it is
+# dropped when an answer is late by this, which is looked for as often.
+LATE_S = 5
+
 # By name: kombu imports it when a connection is needed.
 _TRANSPORT = "esquirell.broker.transport:Transport"
 
@@ -93,10 +97,10 @@ def _transport_options(address: Address) -> dict[str, Any]:
         # Each is three queries; what comes back has waited for minutes.
         "unacked_restore_interval": 30,
         "unacked_restore_throttle": 1,
-        "socket_timeout": ANSWER_S * 2,
+        "socket_timeout": ANSWER_S,
         "socket_connect_timeout": CONNECT_S,
         "socket_keepalive": True,
-        "health_check_interval": KEEPALIVE_CHECK_S,
+        "health_check_interval": LATE_S,
     }
 
 

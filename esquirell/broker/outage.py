@@ -80,6 +80,9 @@ class Outage:
                 self._said.add(words)
         if isinstance(reason, RefusedError):
             self._cleanse()
+        else:
+            # Where one was lost without a word, each of the idle ones would be waited for in turn.
+            self._client.connection_pool.disconnect(inuse_connections=False)
 
     def works(self, part: str) -> None:
         """Record that Redis works for a part. Cheap: call it again and again."""

@@ -158,13 +158,25 @@ def test_redis_refuses(fault: str, tmp_path: Path, results: list[Result]) -> Non
 
 
 def test_packets_to_redis_are_dropped(tmp_path: Path, results: list[Result]) -> None:
-    bench = Bench(tmp_path)
+    with TcpProxy() as proxy:
+        outage = Outage(lambda _: proxy.hole(), lambda _: proxy.mend(), "Redis", lasts_s=30)
+        results.append(_over(proxy, tmp_path, "packets to Redis dropped for 30 s", outage))
+
+
+def test_connections_to_redis_are_forgotten(tmp_path: Path, results: list[Result]) -> None:
+    """By a router, for which they were idle too long; a new connection works."""
+    with TcpProxy() as proxy:
+        outage = Outage(lambda _: proxy.forget(), lasts_s=20, pause_s=25)
+        results.append(_over(proxy, tmp_path, "connections to Redis forgotten by a router", outage))
+
+
+def _over(proxy: TcpProxy, folder: Path, name: str, outage: Outage) -> Result:
+    bench = Bench(folder)
 
     def prepared(bench: Bench) -> None:
         proxy.target = bench.redis.port
         bench.redis_url = f"redis://127.0.0.1:{proxy.port}/0"
 
     bench.prepared = prepared
-    outage = Outage(lambda _: proxy.hole(), lambda _: proxy.mend(), "Redis", lasts_s=30)
-    with TcpProxy() as proxy, bench:
-        results.append(endure(bench, "packets to Redis dropped for 30 s", outage))
+    with bench:
+        return endure(bench, name, outage)

@@ -32,6 +32,7 @@ class TcpProxy:
         self._flows.set()
         self._sockets: set[socket.socket] = set()
         self._clients: set[socket.socket] = set()
+        self._forgotten: set[socket.socket] = set()
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self) -> Self:
@@ -51,6 +52,10 @@ class TcpProxy:
     def hole(self) -> None:
         """Keep the connections open and forward nothing more, neither way."""
         self._open.clear()
+
+    def forget(self) -> None:
+        """Forward nothing more over the present connections, as a router that forgot them."""
+        self._forgotten |= self._sockets
 
     def hold(self) -> None:
         """Take nothing more from the connections until `flow`."""
@@ -94,7 +99,7 @@ class TcpProxy:
                 self.asked += source in self._clients
                 time.sleep(self.late_s)
                 self._flows.wait()
-                if self._open.is_set():
+                if self._open.is_set() and source not in self._forgotten:
                     target.sendall(data)
         for one in (source, target):
             self._sockets.discard(one)
