@@ -316,7 +316,7 @@ def _meter(device: Entry, line: Entry, taken: Listed, file: Path | None) -> Mete
     try:
         return Meter(
             name=name,
-            label=_unique_label(label, [device.meter.label for device in taken.values()]),
+            label=_unique_label(label, {listed.meter.label for listed in taken.values()}),
             device_id=_text(device, "id"),
             address=_address(line),
             gateway=_text(line, "id") if behind_gateway else "",

@@ -56,7 +56,7 @@ class FindingPage(CommandPage):
         await self.show(found=len(found))
 
     async def _upload(self) -> None:
-        await self._take(sent_devices(self))
+        await self._take(await self.wait_for(lambda: sent_devices(self)))
 
     async def _cloud(self) -> None:
         cloud = self.site.runtime.devices.cloud

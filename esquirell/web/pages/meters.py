@@ -148,7 +148,8 @@ class Meter(CommandPage):
                 raise ConfigError("no cloud account: set api_key and api_secret under [cloud]")
             key = await self.wait_for(lambda: cloud.local_key(meter))
         elif command == "key/file":
-            listed = {device.meter.device_id: device.meter for device in sent_devices(self).devices}
+            sent = await self.wait_for(lambda: sent_devices(self))
+            listed = {device.meter.device_id: device.meter for device in sent.devices}
             if meter.device_id not in listed:
                 raise CommandError("invalid_payload", "the file does not contain this device")
             key = listed[meter.device_id].local_key.get_secret_value()
