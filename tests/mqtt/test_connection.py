@@ -229,7 +229,9 @@ def test_the_broker_keeps_messages_for_a_session(broker: Mosquitto, protocol: Pr
     with Observer(broker.port, "in/#") as observer:
         _receive_and_go(options, observer, b"1")
         observer.publish("in/x", b"2")
-        assert _receive_and_go(options, observer, b"3")[0] == b"2"
+        received = _receive_and_go(options, observer, b"3")
+    # The first one may have been sent once more before it was seen.
+    assert next(payload for payload in received if payload != b"1") == b"2"
 
 
 @both
@@ -267,7 +269,9 @@ def test_a_broker_with_persistence_keeps_a_session_over_its_restart(
         observer.publish("in/x", b"2")
     broker.restart()
     with Observer(broker.port, "in/#") as observer:
-        assert _receive_and_go(options, observer, b"3")[0] == b"2"
+        received = _receive_and_go(options, observer, b"3")
+    # The first one may have been sent once more before it was seen.
+    assert next(payload for payload in received if payload != b"1") == b"2"
     broker.kill()
 
 
