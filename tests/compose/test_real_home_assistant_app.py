@@ -236,7 +236,7 @@ def test_from_installation_to_a_restored_backup(house: House, meter: SimulatedMe
     put_back(house, kept | {"esquirell.db": b"torn", "esquirell.db-wal": b"as well"})
     house.start()
     assert "the restored backup are in place" in house.log
-    assert "meters: 1" in house.log
+    eventually(lambda: "meters: 1" in house.log, what=lambda: house.log)
     assert json.loads(house.inside(*readings))[: len(before)] == before
     assert house.end() == 0
     names = {file.name for file in house.data.iterdir()}
