@@ -17,7 +17,7 @@ from esquirell.domain.record import record
 IMPORTS = frozenset(["FORWARD", "IMPORT", "POSITIVE", "WORK_P"])
 EXPORTS = frozenset(["REVERSE", "BACKWARD", "EXPORT", "NEGATIVE", "WORK_N"])
 _DOUBTED = ("doubtful", "unproven")
-_UNDIRECTED = "its direction is missing or unknown in this answer: taken as import"
+_UNDIRECTED = "its direction is missing or unknown in this answer"
 # For unknown frames: no grid has a lower or higher voltage.
 _FRAME_V = (40, 520)
 _NO_GRID = ("pv", "bat", "dc")
@@ -105,7 +105,7 @@ class _Decoding:
         self._warnings: list[str] = []
         self._hints: list[str] = []
         self._refused: list[str] = []
-        self._undirected: dict[str, tuple[str, ...]] = {}
+        self._undirected: list[str] = []
         self.sources: dict[str, str] = {}
 
     @cached_property
@@ -163,9 +163,9 @@ class _Decoding:
         self.values |= found
         self.sources |= dict.fromkeys(found, name)
         if point.direction and str(self._direction(point)) not in IMPORTS | EXPORTS:
-            powers = tuple(key for key in found if key.startswith("active_power") and found[key])
-            if powers or any(found.values()):
-                self._undirected[_title(name, point)] = powers
+            self._undirected += [
+                key for key in found if key.startswith("active_power") and found[key]
+            ]
 
     def _leave_out_powers(self) -> None:
         """Drop a power next to a rejected voltage if no grid voltage allows it with its current.
@@ -194,14 +194,23 @@ class _Decoding:
         Some meters send true or false without a known meaning, and many answers contain the
         direction of only one channel.
         """
-        unknown = [key for keys in self._undirected.values() for key in keys]
+        unknown = self._undirected
         signs = _signs(self.values, unknown)
         if signs is None:
-            self._hints += [f"{title}: {_UNDIRECTED}" for title in self._undirected]
+            for key in unknown:
+                if self._points[self.sources[key]].frame:
+                    self._hints.append(f"{key}: {_UNDIRECTED}: taken as import")
+                elif self._may_export(key):
+                    self._drop(key, _UNDIRECTED)
             return
         self.values |= {
             key: sign * self.values[key] for key, sign in zip(unknown, signs, strict=True)
         }
+
+    def _may_export(self, power: str) -> bool:
+        """Return whether a power may be negative: only a counter of zero says that none was."""
+        counter = power.replace("active_power", "energy_export", 1)
+        return self.values.get(counter, self.values.get("energy_export")) != 0
 
     def _frame(self, point: Datapoint, raw: object) -> dict[str, float]:
         found = unpack(str(point.frame), raw, Hint(point.code, self._inverter))

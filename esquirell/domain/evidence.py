@@ -175,6 +175,15 @@ def _proved(apparent: float, watts: float) -> int:
     return 2 if apparent <= _MOST_POOR_VA else 1
 
 
+def is_loaded(values: Values, power: str) -> bool:
+    """Return whether a power is that of a load, by the grid's voltage and the current beside it."""
+    suffix = split_key(power)[1]
+    volts, amperes = (values.get(with_suffix(one, suffix), 0.0) for one in ("voltage", "current"))
+    watts, apparent = abs(values.get(power, 0.0)), apparent_of(volts, amperes)
+    of_grid = is_live(volts) and not suffix.startswith(NO_GRID)
+    return of_grid and _LEAST_VA <= _USUAL_FACTOR * apparent <= watts <= apparent + _NOISE_W
+
+
 def _triangle(values: Values) -> Iterator[_Proof]:
     """Compare the power factor with active and reactive power: proof without a voltage."""
     watts, reactive = (abs(values.get(one, 0.0)) for one in ("active_power", "reactive_power"))

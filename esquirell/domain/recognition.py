@@ -12,8 +12,9 @@ from functools import cache
 from typing import Any
 
 from esquirell.domain.decoding import EXPORTS, IMPORTS, Decoded, decode
-from esquirell.domain.evidence import POWERS, Evidence, is_live, weigh
+from esquirell.domain.evidence import POWERS, Evidence, is_live, is_loaded, weigh
 from esquirell.domain.inference.infer import infer
+from esquirell.domain.inference.neighbours import is_direction
 from esquirell.domain.inference.specification import Fit, Specified, fit, with_days
 from esquirell.domain.numbers import whole
 from esquirell.domain.one_phase import without_letter
@@ -61,7 +62,7 @@ _USUAL_INCREMENT = 1000
 # What devices measure that are no meters.
 _BESIDE = ("temperature", "state_of_charge")
 # A datapoint of which only those know that hardly count is not known.
-_LEAST_HEARD = 0.05
+_LEAST_HEARD = 0.15
 
 
 @record
@@ -70,6 +71,7 @@ class Candidate:
 
     `cost` counts what it leaves unexplained, `shape` what the kinds and bounds of its values prove.
     The `folded` datapoints are phase a's in a layout of three phases, and here those of the device.
+    Of the `directed` ones the answer lacks the direction.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Candidate:
     cost: float
     shape: int = 0
     folded: frozenset[str] = frozenset()
+    directed: Mapping[str, Datapoint] = field(default_factory=dict)
 
 
 @record
@@ -121,8 +124,10 @@ def candidates(
     """
     fits = cache(lambda point: fit(point, answer[point.name]))
     groups: Counter[tuple[Specified, ...]] = Counter()
+    ways: dict[tuple[Specified, ...], tuple[Specified, ...]] = {}
     for points, products in layouts:
         here = tuple(point for point in with_days(points) if point.name in answer)
+        ways[here] = ways.get(here) or tuple(filter(is_direction, points))
         strange = sum(fits(point) == Fit.NO for point in here)
         if here and strange <= _MOST_STRANGE * len(here):
             groups[here] += products
@@ -135,7 +140,19 @@ def candidates(
         )
         common = whole if profile.measures_electricity else 0
         shape = _shape(points, [fits(point) for point in points], answer, common)
-        yield Candidate("layout", profile, groups[points], costs[points] + corrected, shape)
+        directed = _directed(points, ways[points], answer)
+        cost_ = costs[points] + corrected
+        yield Candidate("layout", profile, groups[points], cost_, shape, directed=directed)
+
+
+def _directed(
+    points: Sequence[Specified], ways: Sequence[Specified], answer: Mapping[str, Any]
+) -> Mapping[str, Datapoint]:
+    """Return the powers whose sign is a datapoint that the answer lacks; frames have their own."""
+    absent = tuple(one for one in ways if one.name not in answer)
+    inferred = infer((*points, *absent), answer).datapoints.items() if absent else ()
+    missing = {one.name for one in absent}
+    return {dp: point for dp, point in inferred if point.key and point.direction in missing}
 
 
 def cost(answer: Mapping[str, Any], fits: Sequence[Fit]) -> float:
@@ -176,7 +193,9 @@ def recognise(every: Sequence[Candidate], answer: Mapping[str, Any]) -> Recognis
     agreed = _profile({dp: vote.point for dp, vote in votes.items() if vote.share >= _SHARE})
     shape = best.candidate.shape
     shape = shape if shape < 0 else max(one.candidate.shape for one in heard)
-    is_strange = best.candidate.cost > 0 and any(not one.candidate.cost for one in refused)
+    is_strange = all(one.candidate.cost for one in heard) and any(
+        not one.candidate.cost for one in refused
+    )
     if not _is_proved(agreed, replace(best.candidate, shape=shape), answer, is_strange=is_strange):
         return Recognised(_profile({}), best, frozenset(votes), frozenset(votes), heard, refused)
     undecided = frozenset(dp for dp, vote in votes.items() if vote.open)
@@ -191,8 +210,8 @@ def _is_proved(
 ) -> bool:
     """Return whether what nearly all agree on proves that this is a meter.
 
-    It takes more if the best explains little while a refused layout explains all (`is_strange`):
-    then it is rather that product, which sends something unexpected.
+    It takes more if only refused layouts explain all (`is_strange`): then it is rather one of these
+    products, which sends something unexpected.
     """
     decoded = decode(answer, agreed)
     if _is_lone_zero(decoded.values):
@@ -306,18 +325,30 @@ def _votes(heard: Sequence[ExaminedCandidate], answer: Mapping[str, Any]) -> dic
     """Count the votes on each datapoint of the answer, by what it means right now."""
     counts: dict[str, dict[_Meaning, float]] = defaultdict(lambda: defaultdict(float))
     points: dict[tuple[str, _Meaning], list[Datapoint]] = defaultdict(list)
+    frames = set().union(*map(_live_frames, heard))
     for one in sorted(heard, key=lambda one: -one.weight):
         meanings = _meanings(one.decoded)
         for dp, point in one.candidate.profile.datapoints.items():
-            if dp in answer and not _is_too_large(point, answer[dp]):
+            misses = dp in frames and dp not in _live_frames(one)
+            if dp in answer and not misses and not _is_too_large(point, answer[dp]):
                 meaning = meanings.get(dp, ())
                 counts[dp][meaning] += one.weight
-                points[dp, meaning].append(point)
+                points[dp, meaning].append(one.candidate.directed.get(dp, point))
     least = _LEAST_HEARD * sum(one.weight for one in heard)
     return {
         dp: _elected(votes, {meaning: points[dp, meaning] for meaning in votes})
         for dp, votes in counts.items()
         if sum(votes.values()) >= least
+    }
+
+
+def _live_frames(heard: ExaminedCandidate) -> set[str]:
+    """Return the frames of a load at a grid's voltage: so no other bytes look."""
+    points, decoded = heard.candidate.profile.by_name, heard.decoded
+    return {
+        dp
+        for key, dp in decoded.sources.items()
+        if points[dp].frame and key.startswith("active_power") and is_loaded(decoded.values, key)
     }
 
 

@@ -2,156 +2,44 @@
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from esquirell.domain.decoding import Decoded, decode
 from esquirell.domain.device import Device
-from esquirell.domain.evidence import weigh
 from esquirell.domain.growth import Growth
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
-from esquirell.domain.record import record
 from esquirell.profiles.chosen import UNKNOWN, Choice
 from esquirell.profiles.library import find, own_usable, shipped
 from esquirell.profiles.memory import Memory, NullMemory, Remembered
+from esquirell.profiles.meter_choice import (
+    Change,
+    MeterChoice,
+    change_of,
+    over,
+    scaled,
+    unscaled,
+)
 
 log = logging.getLogger(__name__)
 
-# This many consecutive answers must contradict a guess to withdraw it, and this many must fit to
-# confirm it: then its warning ends.
+# This many consecutive answers must contradict a guess to withdraw it.
 _REFUSED = 5
-_CONFIRMED = 5
-# Once confirmed, only every so many answers are checked, until one contradicts it.
-_CHECKED_EACH = 8
-# After this many answers an open question is re-examined only this often; before that more often.
-_RARELY = 1024
 # This many answers in a row without the datapoints that the profile requires come from another
 # firmware, if another profile fits them.
 _MOVED = 20
 # An answer with this fraction of all datapoints ever sent is evidence by itself, as of one moment.
 _WHOLE = 0.8
 
-
-@record
-class Change:
-    """What a better understood profile changes in a meter's published keys."""
-
-    profile: str
-    gained: tuple[str, ...]
-    lost: tuple[str, ...]
-    changed: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """Return the change as a sentence for the log."""
-        parts = {"now has": self.gained, "no longer has": self.lost, "has otherwise": self.changed}
-        said = [f"{verb} {', '.join(keys)}" for verb, keys in parts.items() if keys]
-        return f"it {' and '.join(said)} ({self.profile})"
-
-
 Announce = Callable[[Meter, Change], None]
 
 
 def announce_nothing(meter: Meter, change: Change) -> None:
     """Announce nothing: for one-off queries."""
-
-
-@record
-class _MeterChoice:
-    """The choice for a meter's configuration, and everything it ever sent, latest last.
-
-    `answers` were decoded with it; the last `refused` of them contradicted it. It is `outdated`
-    once more is known about the product: the next answer decides again. `growth` finds the scale of
-    counters if nothing else does. The last `unmet` answers lacked what its profile requires.
-    The `shown` datapoints had a value other than zero when it was chosen; `judged` is how many the
-    fullest answer had by which it was.
-    """
-
-    meter: Meter
-    choice: Choice
-    sent: Mapping[str, Any] = field(default_factory=dict)
-    answers: int = 0
-    refused: int = 0
-    outdated: bool = False
-    growth: Growth | None = None
-    unmet: int = 0
-    shown: frozenset[str] = frozenset()
-    judged: int = 0
-
-    @classmethod
-    def first(cls, meter: Meter, choice: Choice, answer: Mapping[str, Any]) -> "_MeterChoice":
-        """Start with the answer by which a choice was made."""
-        return cls(meter, choice, answer, answers=1, judged=len(answer))
-
-    def may_change_by(self, answer: Mapping[str, Any]) -> bool:
-        """Whether an answer may change the choice: a new datapoint, or an open one that changed.
-
-        Open questions are re-examined at the first value other than zero, then less and less often;
-        which of several powers is the device's, at each answer until a load shows it.
-        """
-        if not answer.keys() <= self.sent.keys() or self.is_fuller(answer):
-            return True
-        if not self.is_open:
-            return False
-        count = self.answers + 1
-        due = count & (count - 1) == 0 if count < _RARELY else count % _RARELY == 0
-        points = self.choice.profile.datapoints.values()
-        due = due or any(one.trust == "likely" and not one.keys for one in points)
-        asked = answer if self.choice.profile is UNKNOWN else self.choice.open & answer.keys()
-        news = [dp for dp in asked if answer[dp] and (due or dp not in self.shown)]
-        return any(dp not in self.shown or answer[dp] != self.sent.get(dp) for dp in news)
-
-    def is_fuller(self, answer: Mapping[str, Any]) -> bool:
-        """Return whether an answer has all that was ever sent, as none before had."""
-        return len(answer) > self.judged and answer.keys() >= self.sent.keys()
-
-    @property
-    def is_open(self) -> bool:
-        """Return whether another answer with the same datapoints can add information."""
-        return bool(self.choice.open) or self.choice.profile is UNKNOWN
-
-    @property
-    def is_confirmed(self) -> bool:
-        """Return whether enough answers fitted a guess, and none contradicted it recently."""
-        return self.choice.guessed and not self.refused and self.answers >= _CONFIRMED
-
-    def after(self, answer: Mapping[str, Any], decoded: Decoded, at: float) -> "_MeterChoice":
-        """Return the state after an answer that changes nothing, decoded at a time (s)."""
-        profile = self.choice.profile
-        is_met = answer.keys() >= set(profile.requires) or profile.is_met_by(answer)
-        unmet = 0 if is_met else self.unmet + 1
-        if not self.is_open and not self.choice.guessed:
-            return self if unmet == self.unmet else replace(self, unmet=unmet)
-        answers = self.answers + 1
-        sent = self.with_(answer) if self.is_open or not answer.keys() <= self.sent.keys() else {}
-        growth = self.growth.after(answer, decoded.values, at) if self.growth else None
-        later = replace(self, answers=answers, sent=sent or self.sent, growth=growth, unmet=unmet)
-        if self.is_confirmed and answers % _CHECKED_EACH:
-            return later
-        refuses = self.choice.guessed and bool(decoded.refused or weigh(decoded.values).refusals)
-        later = replace(later, refused=self.refused + 1 if refuses else 0)
-        if not later.is_confirmed or not self.choice.warnings:
-            return later
-        return replace(later, choice=replace(self.choice, warnings=()))
-
-    def overruled(self, choice: Choice, answer: Mapping[str, Any]) -> frozenset[str]:
-        """Return what a choice by more datapoints than ever knows better than this one.
-
-        What a zero means stays as it is if the datapoint had another value before.
-        """
-        if not self.is_fuller(answer):
-            return frozenset()
-        points = choice.profile.datapoints
-        decided = {dp for dp, raw in answer.items() if raw and dp not in choice.open}
-        nothing = {dp for dp in answer if not (dp in points and points[dp].keys)}
-        return frozenset(decided | nothing - self.shown)
-
-    def with_(self, answer: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return everything ever sent, updated by an answer."""
-        return {**self.sent, **answer}
 
 
 class Choices:
@@ -176,7 +64,7 @@ class Choices:
         self._announce = announce
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._kept: dict[str, _MeterChoice] = {}
+        self._kept: dict[str, MeterChoice] = {}
 
     def of(self, meter: Meter) -> Profile:
         """Return the profile of a meter, as far as it is known before its first answer.
@@ -193,7 +81,7 @@ class Choices:
         """
         kept = self._known(meter)
         if kept is None:
-            first = _MeterChoice.first(meter, self._choose(meter, answer), answer)
+            first = MeterChoice.first(meter, self._choose(meter, answer), answer)
             choice = self._keep(first, None)
             decoded = decode(answer, choice.profile)
         else:
@@ -213,7 +101,7 @@ class Choices:
                 self._kept[meter.name] = replace(kept, outdated=True)
 
     def _after(
-        self, kept: _MeterChoice, meter: Meter, answer: Mapping[str, Any], decoded: Decoded
+        self, kept: MeterChoice, meter: Meter, answer: Mapping[str, Any], decoded: Decoded
     ) -> Choice:
         later = kept.after(answer, decoded, self._seconds())
         if later.refused >= _REFUSED:
@@ -221,13 +109,13 @@ class Choices:
                 "meter %s: its answers contradict the recognised profile, which is withdrawn",
                 meter.name,
             )
-            anew = _MeterChoice.first(meter, self._choose(meter, answer), answer)
+            anew = MeterChoice.first(meter, self._choose(meter, answer), answer)
             return self._keep(anew, kept.choice)
         if later.unmet and later.unmet % _MOVED == 0 and (other := self._other(later, answer)):
             log.warning("meter %s: its datapoints are those of another firmware", meter.name)
-            return self._keep(_MeterChoice.first(meter, other, answer), kept.choice)
+            return self._keep(MeterChoice.first(meter, other, answer), kept.choice)
         if later.growth and (proved := later.growth.divisors(answer)):
-            return self._keep(replace(later, choice=_scaled(kept.choice, proved)), kept.choice)
+            return self._keep(replace(later, choice=scaled(kept.choice, proved)), kept.choice)
         if not (kept.outdated or kept.may_change_by(answer)):
             if later is not kept:
                 with self._lock:
@@ -238,12 +126,12 @@ class Choices:
         choice = self._choose(meter, answer if whole else sent, answer)
         if choice.profile is UNKNOWN or not kept.outdated:
             silent = kept.sent.keys() - answer.keys()
-            choice = _over(kept.choice, choice, kept.overruled(choice, answer), silent)
+            choice = over(kept.choice, choice, kept.overruled(choice, answer), silent)
         judged = max(kept.judged, len(answer))
         later = replace(later, choice=choice, sent=sent, outdated=False, judged=judged)
         return self._keep(later, kept.choice)
 
-    def _other(self, kept: _MeterChoice, answer: Mapping[str, Any]) -> Choice | None:
+    def _other(self, kept: MeterChoice, answer: Mapping[str, Any]) -> Choice | None:
         """Return a profile that an answer fits, instead of the one that it no longer does."""
         choice = self._choose(kept.meter, answer)
         profile = choice.profile
@@ -264,9 +152,9 @@ class Choices:
         evidence = answer if known.described and answer is not None else sent
         return choose(known, evidence, list(mine.values()), list(shipped().values()))
 
-    def _keep(self, kept: _MeterChoice, before: Choice | None) -> Choice:
+    def _keep(self, kept: MeterChoice, before: Choice | None) -> Choice:
         """Store a choice, here and in memory; announce the change of published keys."""
-        watched = frozenset(_unscaled(kept.choice))
+        watched = frozenset(unscaled(kept.choice))
         if watched != (kept.growth.watched if kept.growth else frozenset()):
             kept = replace(kept, growth=Growth.of(watched))
         kept = replace(kept, shown=kept.shown | {dp for dp, raw in kept.sent.items() if raw})
@@ -276,26 +164,26 @@ class Choices:
         if choice.guessed:
             left = Remembered(choice.profile, tuple(choice.open), tuple(kept.sent))
             self._memory.put(self._source(kept.meter), left)
-        if before is not None and (change := _change(before.profile, choice.profile)):
+        if before is not None and (change := change_of(before.profile, choice.profile)):
             log.info("meter %s: its interpretation has changed: %s", kept.meter.name, change)
             self._announce(kept.meter, change)
         return choice
 
-    def _known(self, meter: Meter) -> _MeterChoice | None:
+    def _known(self, meter: Meter) -> MeterChoice | None:
         """Return the choice for this meter, unless its configuration has changed since."""
         kept = self._kept.get(meter.name)
         if kept is not None and (kept.meter is meter or _basis(kept.meter) == _basis(meter)):
             return kept
         return self._remembered(meter) if meter.profile == "auto" else None
 
-    def _remembered(self, meter: Meter) -> _MeterChoice | None:
+    def _remembered(self, meter: Meter) -> MeterChoice | None:
         left = self._memory.get(self._source(meter))
         if left is None:
             return None
         choice = Choice(left.profile, open=frozenset(left.open), guessed=True)
-        growth = Growth.of(_unscaled(choice))
+        growth = Growth.of(unscaled(choice))
         sent = dict.fromkeys(left.sent)
-        kept = _MeterChoice(meter, choice, sent, growth=growth, judged=len(sent))
+        kept = MeterChoice(meter, choice, sent, growth=growth, judged=len(sent))
         with self._lock:
             self._kept[meter.name] = kept
         return kept
@@ -310,77 +198,3 @@ class Choices:
 
 def _basis(meter: Meter) -> tuple[object, ...]:
     return meter.device_id, meter.cid, meter.profile, meter.product_id, meter.mapping_file
-
-
-def _unscaled(choice: Choice) -> Iterator[str]:
-    """Return the guessed counters that are raw because nothing proves their scale."""
-    for dp, point in choice.profile.datapoints.items():
-        counts = point.key and point.key.startswith("energy_import")
-        if choice.guessed and counts and point.trust == "unproven" and not point.note:
-            yield dp
-
-
-def _scaled(choice: Choice, divisors: Mapping[str, float]) -> Choice:
-    """Set the proved scale of counters."""
-    points = dict(choice.profile.datapoints)
-    for dp, divisor in divisors.items():
-        points[dp] = points[dp].model_copy(update={"divisor": divisor, "trust": "sure"})
-    return replace(choice, profile=choice.profile.with_datapoints(points))
-
-
-def _over(
-    before: Choice, after: Choice, overruled: Collection[str], silent: Collection[str]
-) -> Choice:
-    """Keep earlier conclusions: an answer with less evidence must not change a scale.
-
-    What it is `silent` of keeps its meaning, which no other datapoint takes.
-    """
-    if after.profile is UNKNOWN:
-        return before
-    if before.profile.name != after.profile.name and not (before.guessed and after.guessed):
-        return after
-    known = before.profile.datapoints
-    held = {name: point for name, point in known.items() if name in silent and point.keys}
-    settled = held | {
-        name: point
-        for name, point in known.items()
-        if point.trust not in ("doubtful", "unproven")
-        and point.keys
-        and name not in before.open
-        and name not in overruled
-    }
-    reserved, taken = ({key for one in of.values() for key in one.keys} for of in (held, settled))
-    more = {
-        name: point
-        for name, point in after.profile.datapoints.items()
-        if reserved.isdisjoint(point.keys)
-        and (
-            taken.isdisjoint(point.keys)
-            or name in overruled
-            or (name in known and known[name].keys == point.keys)
-        )
-    }
-    raw = {name: one for name, one in known.items() if not one.keys or one.trust == "unproven"}
-    profile = after.profile.with_datapoints({**raw, **more, **settled})
-    return replace(after, profile=profile, open=after.open | (before.open & held.keys()))
-
-
-def _change(before: Profile, after: Profile) -> Change | None:
-    """Compare two profiles by what they publish; return None if that is the same."""
-    old, new = _published(before), _published(after)
-    gained = tuple(key for key in new if key not in old)
-    lost = tuple(key for key in old if key not in new)
-    changed = tuple(key for key in new if key in old and new[key] != old[key])
-    if not (gained or lost or changed):
-        return None
-    return Change(after.name, gained, lost, changed)
-
-
-def _published(profile: Profile) -> dict[str, tuple[str, float]]:
-    """Return the datapoint and the divisor of each key that is published."""
-    return {
-        key: (dp, point.divisor)
-        for dp, point in profile.datapoints.items()
-        if point.trust != "unproven"
-        for key in point.keys
-    }

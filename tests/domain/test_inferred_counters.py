@@ -160,6 +160,23 @@ def test_counters_of_phases_that_are_ten_times_their_total() -> None:
     assert len(found.warnings) == 3
 
 
+@pytest.mark.parametrize("lacking", ["1", "111"])
+def test_counters_of_phases_wait_for_the_sum_that_shows_their_unit(lacking: str) -> None:
+    """They have room for ten times their total, but only together they show that they count so."""
+    phase = {"unit": "kW·h", "scale": 2, "max": 999_999_999}
+    mapping = {
+        "1": {"code": "forward_energy_total", "values": phase | {"max": 99_999_999}},
+        "101": {"code": "EnergyConsumedA", "values": phase},
+        "111": {"code": "EnergyConsumedB", "values": phase},
+        "121": {"code": "EnergyConsumedC", "values": phase},
+    }
+    answer = {"1": 73_245, "101": 219_814, "111": 373_155, "121": 139_489}
+    whole = read(mapping, answer)
+    assert whole.values["energy_import_a"] == 219.814
+    del answer[lacking]
+    assert read(mapping, answer).values == ({"energy_import": 732.45} if "1" in answer else {})
+
+
 def test_increments_called_export_are_exported_and_doubted() -> None:
     values = {"unit": "kwh", "scale": 3, "max": 99_999_999}
     point = {"code": "pro_add_ele", "type": "Integer", "values": values}

@@ -136,6 +136,36 @@ def test_products_are_recognised_by_physics(dps: dict[str, Any], values: dict[st
     assert try_capture({"dps": dps}).values == pytest.approx(values)
 
 
+def test_a_frame_of_a_load_is_a_phase_whatever_most_products_send_there() -> None:
+    """A breaker of three phases beside others that have settings in these datapoints."""
+    phases = {"6": frame(2296, 4412, 991), "7": frame(2311, 1200, 260), "8": frame(2304, 2010, 455)}
+    settings = {"15": 0, "16": True, "17": "BwEAUA==", "18": "AQEAPwMBARMEAQCv", "103": 29}
+    found = try_capture({"dps": {"1": 98_712, "9": 0, **phases, **settings}}).values
+    assert [found[f"active_power_{one}"] for one in "abc"] == [991, 260, 455]
+
+
+def test_thresholds_are_no_counters_where_hardly_anybody_takes_them_for_such() -> None:
+    """114 to 116 are the currents and voltages at which it trips; dual clamps count there."""
+    settings = {"102": 0, "103": 1, "105": 30, "110": 0, "118": 30, "119": 13_000, "131": 312}
+    trips = {"114": 63, "115": 270, "116": 165}
+    answer = {"1": 1200, "6": frame(2291, 1510, 322), "15": 3, "16": True, **trips, **settings}
+    found = try_capture({"dps": answer}).values
+    assert {"energy_import_a", "energy_export_a", "energy_import_b"}.isdisjoint(found)
+
+
+def test_a_meter_without_a_switch_is_no_dds238() -> None:
+    """PJ-MGW1203 counts thousandths where DDS238-2 counts hundredths of a kilowatt-hour."""
+    found = try_capture({"dps": {"18": 1234, "19": 2710, "20": 2291, "101": 45_210}})
+    assert found.values == {"current": 1.234, "active_power": 271.0, "voltage": 229.1}
+
+
+def test_the_direction_that_an_answer_lacks_is_no_import() -> None:
+    """A dual clamp exports on channel a; only its total has a sign, or nothing tells."""
+    answer = {"101": 12_181, "105": 0, "110": 91, "111": 4909, "112": 2372, "113": 5608, "114": 0}
+    assert try_capture({"dps": answer | {"115": -12_181}}).values["active_power_a"] == -1218.1
+    assert "active_power_a" not in try_capture({"dps": answer}).values
+
+
 def test_an_unknown_product_with_the_datapoints_of_an_inverter_is_no_inverter() -> None:
     """SG600MD: 102 to 105 are currents and voltages, not the powers of a WVC."""
     dps = {"2": 976, "10": 205, "101": True, "102": 87, "103": 280, "104": 2278, "105": 9}

@@ -7,6 +7,7 @@ necessary or consistent with its neighbours. Everything else is kept and doubted
 from collections.abc import Mapping, Sequence
 
 from esquirell.domain.inference.inferred import InferredDatapoint, by_key
+from esquirell.domain.inference.meaning import room
 from esquirell.domain.plausibility import NO_GRID, allows
 from esquirell.domain.quantity import PHASES, split_key
 
@@ -186,12 +187,22 @@ def _energies(found: Mapping[str, InferredDatapoint]) -> None:
     for quantity in ("energy_import", "energy_export"):
         phases = [found[key] for key in (f"{quantity}_{name}" for name in "abc") if key in found]
         total, parts = found.get(quantity), sum(one.value or 0 for one in phases)
+        if total is not None and None in (total.raw, *(one.raw for one in phases)):
+            _await_sum(total, phases)
         if total is None or not total.value or total.value < 1 or len(phases) < 2:  # noqa: PLR2004
             continue
         ratio = parts / total.value
         if abs(ratio / 10 - 1) < 0.01:  # noqa: PLR2004
             for one in phases:
                 one.correct(10, "the phases add up to ten times the total: their unit is smaller")
+
+
+def _await_sum(total: InferredDatapoint, phases: Sequence[InferredDatapoint]) -> None:
+    """Leave out phases that hold more than their total, until their sum shows how they count."""
+    most = room(total.spec) or 0
+    for one in phases:
+        if (room(one.spec) or 0) > most > 0:
+            one.leave_out("its maximum is above that of its total: their sum will show its unit")
 
 
 def _volts(found: Mapping[str, InferredDatapoint], suffix: str) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import Hint, unpack
 from esquirell.domain.inference.inferred import InferredDatapoint, by_key
+from esquirell.domain.inference.specification import Specified
 from esquirell.domain.inference.words import place_of, words_of
 from esquirell.domain.plausibility import allows, is_excessive
 from esquirell.domain.profile import INVERTERS
@@ -82,13 +83,17 @@ def _both_ways(points: Sequence[InferredDatapoint]) -> None:
 def _directions(points: Sequence[InferredDatapoint]) -> None:
     """Let a direction set the sign of a magnitude; signed values keep theirs."""
     for beside in points:
-        tokens = words_of(beside.spec.code)
-        if "direction" not in tokens:
+        if not is_direction(beside.spec):
             continue
-        suffix = next(filter(None, map(place_of, tokens)), "")
+        suffix = next(filter(None, map(place_of, words_of(beside.spec.code))), "")
         for point in points:
             if _goes_by(point, suffix):
                 point.direction = beside.spec.name
+
+
+def is_direction(spec: Specified) -> bool:
+    """Whether a datapoint says in which way the energy of another one flows."""
+    return "direction" in words_of(spec.code)
 
 
 def _goes_by(point: InferredDatapoint, suffix: str) -> bool:
