@@ -109,7 +109,8 @@ class House:
     def start(self) -> None:
         """Start the app, and wait until it works."""
         self.run()
-        eventually(lambda: "connected to the MQTT broker" in self.log, what=lambda: self.log)
+        begun = ("connected to the MQTT broker", "the page is", "up as worker")
+        eventually(lambda: all(one in self.log for one in begun), what=lambda: self.log)
 
     def refuses(self) -> int:
         """Start the app, which ends by itself; return its exit code."""
