@@ -21,7 +21,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.reading import USUAL_INTERVAL_S
 from esquirell.domain.tariff import tariff_of
 from esquirell.domain.tasks import registry
-from esquirell.profiles.meter_choice import Change
+from esquirell.profiles.choice_changes import Change
 from esquirell.runtime.bridging import BridgeParts
 from esquirell.runtime.configuration import reloaded
 from esquirell.runtime.devices import Devices

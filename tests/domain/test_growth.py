@@ -8,8 +8,8 @@ from support.fakes import meter
 
 from esquirell.domain.growth import Growth
 from esquirell.profiles import Choices
+from esquirell.profiles.choice_changes import Change
 from esquirell.profiles.memory import Remembered
-from esquirell.profiles.meter_choice import Change
 
 WATTS = 1100
 EVERY_S = 60.0

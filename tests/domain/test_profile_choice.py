@@ -10,9 +10,9 @@ from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.profiles import Choices
 from esquirell.profiles.capture import try_capture
+from esquirell.profiles.choice_changes import Change
 from esquirell.profiles.library import shipped
 from esquirell.profiles.memory import Files, Remembered
-from esquirell.profiles.meter_choice import Change
 
 OLD_PLUG = {
     "4": {"code": "cur_current", "type": "Integer", "values": {"unit": "mA", "scale": 0}},

@@ -12,7 +12,7 @@ from support.tuya_devices import DEVICE_ID, KEY, simulated
 
 from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import Question
-from esquirell.profiles.meter_choice import Change
+from esquirell.profiles.choice_changes import Change
 from esquirell.runtime import devices as module
 from esquirell.runtime.devices import Devices
 from esquirell.settings import Settings
