@@ -26,17 +26,23 @@ def close(lock: int) -> None:
         os.close(lock)
 
 
+def holds(lock: int) -> bool:
+    """Whether this process still has a file that was held; in a child its number is another's."""
+    return lock in _locks
+
+
 def keep(line: socket.socket) -> None:
     """Close this socket in each child; in this process it is closed as any other."""
     _lines.add(line)
 
 
 def _close_copies() -> None:
-    with suppress(OSError):
-        while _locks:
+    while _locks:
+        with suppress(OSError):
             os.close(_locks.pop())
     for line in list(_lines):
-        line.close()
+        with suppress(OSError):
+            line.close()
 
 
 os.register_at_fork(after_in_child=_close_copies)

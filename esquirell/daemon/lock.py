@@ -102,7 +102,7 @@ class RunLock:
     def _note(self) -> None:
         # On a full disk or a failed one it works as well.
         with suppress(OSError):
-            if self._descriptor is not None:
+            if self._descriptor is not None and forks.holds(self._descriptor):
                 os.ftruncate(self._descriptor, 0)
                 os.pwrite(self._descriptor, UP if self._is_up else b"", 0)
 

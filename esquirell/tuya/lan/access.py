@@ -50,7 +50,7 @@ class DeviceLock:
         disk, reading goes on: other processes find no lock there either. Raises OSError when the
         file can't be opened or locked.
         """
-        if self._file is not None and self._is_current(self._file):
+        if self._file is not None and forks.holds(self._file) and self._is_current(self._file):
             return True
         self.abandon()
         try:
@@ -101,8 +101,9 @@ class DeviceLock:
         if self._file is None:
             return
         file, self._file = self._file, None
-        self._note(file)
-        forks.close(file)
+        if forks.holds(file):
+            self._note(file)
+            forks.close(file)
 
     def abandon(self) -> None:
         """Close the file, which a fork copied or another process replaced; nothing is noted."""
