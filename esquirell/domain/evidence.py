@@ -7,7 +7,7 @@ else is known.
 import math
 from collections.abc import Iterator, Mapping
 
-from esquirell.domain.plausibility import NO_GRID, allows, apparent_of
+from esquirell.domain.plausibility import NO_GRID, allows, apparent_of, is_between_phases
 from esquirell.domain.quantity import PHASES, split_key, with_suffix
 from esquirell.domain.record import record
 
@@ -16,9 +16,7 @@ Values = Mapping[str, float]
 # For one phase, at 100 to 127 V and at 208 to 240 V, with the grids' tolerances.
 _LIVE_V = ((90.0, 138.0), (184.0, 265.0))
 _USUAL_V = ((105.0, 132.0), (205.0, 255.0))
-# Between two of three phases at 400 V, with the tolerance of the grid.
-_BETWEEN_V = (360.0, 440.0)
-# And between phases, for keys without a known phase.
+# For one phase or between two, for keys without a known phase.
 _GRID_V = (80.0, 500.0)
 # Settings are round numbers; of measured tenths of a volt only one in a hundred is.
 _ROUND_V = 10
@@ -90,17 +88,13 @@ def is_usual(volts: float) -> bool:
     return any(low <= volts <= high for low, high in _USUAL_V)
 
 
-def _is_between_phases(volts: float) -> bool:
-    return _BETWEEN_V[0] <= volts <= _BETWEEN_V[1]
-
-
 def _is_round(volts: float) -> bool:
     return volts % _ROUND_V == 0
 
 
 def _doubts(volts: float) -> int:
     """Return how doubtful a voltage is: a round number, or at the edge of a grid's range."""
-    return _is_round(volts) + 2 * (not is_usual(volts) and not _is_between_phases(volts))
+    return _is_round(volts) + 2 * (not is_usual(volts) and not is_between_phases(volts))
 
 
 def _voltages(values: Values) -> Iterator[_Proof]:
@@ -118,7 +112,7 @@ def _powers(values: Values) -> Iterator[_Proof]:
     for suffix in alone:
         volts = values.get(with_suffix("voltage", suffix), values.get("voltage", 0.0))
         amperes = values.get(with_suffix("current", suffix))
-        if amperes is not None and (is_live(volts) or _is_between_phases(volts)):
+        if amperes is not None and (is_live(volts) or is_between_phases(volts)):
             yield _power(values, suffix, apparent_of(volts, amperes), doubts=_doubts(volts))
     of_grid = [suffix for suffix in alone if not suffix.startswith(NO_GRID)]
     if of_grid in ([], [""]) and "active_power" in values and "voltage" not in values:
@@ -138,7 +132,7 @@ def _apparent(values: Values, suffix: str) -> float | None:
     volts = values.get(with_suffix("voltage", suffix), 0.0)
     beside = "output" if suffix == "ac" else suffix  # an inverter's output to the grid
     amperes = values.get(with_suffix("current", suffix), values.get(f"current_{beside}"))
-    told = suffix and amperes is not None and (is_live(volts) or _is_between_phases(volts))
+    told = suffix and amperes is not None and (is_live(volts) or is_between_phases(volts))
     return apparent_of(volts, amperes or 0.0) if told else None
 
 

@@ -41,7 +41,12 @@ def apparent_of(volts: float, amperes: float) -> float:
 
     Chargers of three phases give 400 V and the current of one phase (tuya-local #6197).
     """
-    return abs(volts * amperes) * (math.sqrt(3) if abs(volts) > _PHASE_V else 1)
+    return abs(volts * amperes) * (math.sqrt(3) if abs(volts) > PHASE_VOLTS[1] else 1)
+
+
+def is_between_phases(volts: float) -> bool:
+    """Whether a voltage is that between two phases of a grid."""
+    return _BETWEEN_VOLTS[0] <= volts <= _BETWEEN_VOLTS[1]
 
 
 def allows(apparent: float, power: float) -> bool:
@@ -102,9 +107,12 @@ def _is_tenth(apparent: float, power: float) -> bool:
     return abs(apparent) >= _LOADED_VA and abs(abs(power / apparent) - 0.1) < _NEAR
 
 
-# Between these every grid lies; above `_PHASE_V` it is the voltage between two phases.
-_PHASE_V = 300.0
-GRID_VOLTS = (80.0, 500.0)
+# Between these every grid lies; a total may be the voltage between two phases.
+PHASE_VOLTS = (80.0, 300.0)
+TOTAL_VOLTS = (80.0, 500.0)
+# Between two of three phases at 400 V, with the tolerance of the grid: chargers call it that of a
+# phase. Without its neutral conductor a phase may have as much, but then others have too little.
+_BETWEEN_VOLTS = (360.0, 440.0)
 # 0 is "not measured", and a phase that is not connected.
 _MAY_BE_ZERO = ("voltage", "frequency")
 _RESCALED = ("voltage", "frequency")
@@ -133,7 +141,7 @@ def ranges(values: Values) -> Iterator[Verdict]:
     """Check each value by itself."""
     for key, (least, greatest), may_be_zero, is_fine in _ranged(tuple(values)):
         value = values[key]
-        if least <= value <= greatest:
+        if least <= value <= greatest or (is_between_phases(value) and key.startswith("voltage")):
             yield is_fine
         elif value or not may_be_zero:
             yield _out_of_range(key, value, (least, greatest))
@@ -156,7 +164,9 @@ def _span(key: str) -> tuple[float, float] | None:
 
 def _volts(suffix: str) -> tuple[float, float] | None:
     """Return the range of a voltage; of an inverter's inputs and batteries any may be."""
-    return GRID_VOLTS if suffix in ("", *PHASES) or suffix.isdecimal() else None
+    if suffix in PHASES:
+        return PHASE_VOLTS
+    return TOTAL_VOLTS if not suffix or suffix.isdecimal() else None
 
 
 def _out_of_range(key: str, value: float, span: tuple[float, float]) -> Verdict:
@@ -210,7 +220,7 @@ def _apparent(values: Values, keys: _Keys) -> float | None:
     volts = values.get(keys.voltage, values.get("voltage", 0.0))
     amps = abs(values.get(keys.current, 0.0))
     apparent = apparent_of(volts, amps)
-    usable = GRID_VOLTS[0] <= volts <= GRID_VOLTS[1] and amps >= _LEAST_AMPS
+    usable = TOTAL_VOLTS[0] <= volts <= TOTAL_VOLTS[1] and amps >= _LEAST_AMPS
     return apparent if usable and apparent >= _LEAST_VA else None
 
 

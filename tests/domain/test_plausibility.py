@@ -121,6 +121,7 @@ def test_a_voltage_between_two_phases_has_the_power_of_three() -> None:
     charging = {"voltage": 397.0, "current": 15.1, "active_power": 10_000.0}
     assert list(complaints(charging)) == []
     assert list(complaints({"voltage_a": 397.0})) == []
+    assert list(complaints({"voltage_a": 330.0}))
     assert list(contradictions(charging)) == []
     assert list(contradictions({**charging, "voltage": 230.0}))
     assert list(contradictions({**charging, "active_power": 20_000.0}))
