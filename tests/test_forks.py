@@ -42,6 +42,7 @@ if child := os.fork():
 for name in ("first", "second"):
     os.write(os.open(folder / name, os.O_WRONLY | os.O_CREAT), b"the user's own")
 run.note_up()
+assert not device.acquire()
 device.release()
 os._exit(0)
 """

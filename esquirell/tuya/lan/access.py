@@ -50,7 +50,7 @@ class DeviceLock:
         disk, reading goes on: other processes find no lock there either. Raises OSError when the
         file can't be opened or locked.
         """
-        if self._file is not None and forks.holds(self._file) and self._is_current(self._file):
+        if self._file is not None and self._is_current(self._file):
             return True
         self.abandon()
         try:
@@ -73,10 +73,10 @@ class DeviceLock:
         return self._file is not None
 
     def _is_current(self, file: int) -> bool:
-        """Whether a file is still the one that others find."""
+        """Whether a file is still the one that others find; in a child ours is closed."""
         try:
             return os.path.samestat(os.fstat(file), self._path.lstat())
-        except FileNotFoundError:
+        except OSError:
             return False
 
     def _discard_stopped(self, file: int) -> None:
