@@ -7,7 +7,9 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -31,14 +33,21 @@ def run(arguments: Sequence[str]) -> int:
     try:
         color = False if os.environ.get("NO_COLOR") else None
         result = app(list(arguments), prog_name="esquirell", standalone_mode=False, color=color)
+        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return FINE
     except BrokenPipeError:
-        _let_go_of_stdout()
+        _let_go_of(sys.stdout)
         return FINE
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no traceback for users
-        return _explain(error, debug="--debug" in arguments)
+        code = _explain(error, debug="--debug" in arguments)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:  # what a full disk has not taken would be tried again at exit
+                _let_go_of(stream)
+        return code
     except SystemExit:
         # click exits like this, with another stream in place, when the reader of stdout is gone.
         if sys.stdout is stdout:
@@ -78,7 +87,8 @@ def _explain(error: BaseException, *, debug: bool) -> int:
     if isinstance(error, click.Abort | KeyboardInterrupt) and sys.stderr.isatty():
         click.echo(err=True)  # the terminal shows ^C behind the question
     sentence, code = _judge(error)
-    complain(sentence)
+    with suppress(OSError):  # where errors go may be full, too: the exit code is what is left
+        complain(sentence)
     return code
 
 
@@ -158,6 +168,6 @@ def _help_of(context: click.Context | None) -> str:
     return f"{context.command_path if context else 'esquirell'} --help"
 
 
-def _let_go_of_stdout() -> None:
+def _let_go_of(stream: TextIO) -> None:
     """Keep Python from complaining at exit about output that can't be written any more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

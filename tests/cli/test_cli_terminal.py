@@ -218,6 +218,7 @@ def test_quick_work_shows_no_progress(
         (">&-", 0, ""),
         ("<&- >&-", 0, ""),
         (">/dev/full", 1, "no space is left"),
+        (">/dev/full 2>&1", 1, ""),
         ("| head -1 >/dev/null", 0, ""),
     ],
 )
@@ -225,11 +226,19 @@ def test_what_becomes_of_the_output_is_no_unexpected_error(
     redirection: str, code: int, says: str
 ) -> None:
     command = f"set -o pipefail; '{sys.executable}' -m esquirell profiles list {redirection}"
+    # As users have it: what is printed is buffered.
+    environment = {name: at for name, at in os.environ.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run(
-        ["/bin/bash", "-c", command], capture_output=True, text=True, timeout=60, check=False
+        ["/bin/bash", "-c", command],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment,
     )
     assert done.returncode == code, done.stderr
     assert says in done.stderr if says else not done.stderr
+    assert len(done.stderr.splitlines()) == bool(says)
 
 
 @pytest.fixture
