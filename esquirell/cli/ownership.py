@@ -82,7 +82,7 @@ def hand_over(folder: Path) -> None:
 
 
 def give_to_owner_of_folder(files: Iterable[Path]) -> None:
-    """Give files that root has written to the owner of their folder, who must read them."""
+    """Pass files that root has written to the owner of their folder, who must read them."""
     for file in files:
         owner = file.parent.stat()
         if os.geteuid() == ROOT and owner.st_uid != ROOT:

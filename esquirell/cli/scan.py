@@ -66,7 +66,7 @@ def listen(seconds: int) -> ScanResult:
     # Both take longer to load than `--help` should.
     from rich.console import Console  # noqa: PLC0415
 
-    from esquirell.runtime.unconfigured import Listener  # noqa: PLC0415
+    from esquirell.runtime.unconfigured import Listener  # noqa: PLC0415 - only scans
 
     devices: dict[str, Announcement] = {}
     end = time.monotonic() + seconds

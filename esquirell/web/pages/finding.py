@@ -141,7 +141,7 @@ def sent_devices(page: CommandPage) -> "UploadedDevices":
 def _scanned() -> list[Candidate]:
     """Listen for devices on the network. Raises UnavailableError."""
     # Only scans need it.
-    from esquirell.runtime.unconfigured import Listener  # noqa: PLC0415
+    from esquirell.runtime.unconfigured import Listener  # noqa: PLC0415 - only scans
 
     found: dict[str, Candidate] = {}
     with Listener() as listening:
