@@ -93,7 +93,7 @@ def connect(address: Address, keepalive_s: int = KEEPALIVE_CHECK_S) -> redis.Red
         "socket_connect_timeout": CONNECT_S,
         "socket_timeout": ANSWER_S,
         "health_check_interval": keepalive_s,
-        # Neither what it is told about us nor news of a hosted Redis: three round trips less.
+        # No announcement of ourselves, no news of a hosted Redis: three round trips less.
         "driver_info": None,
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }

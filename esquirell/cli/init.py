@@ -117,7 +117,7 @@ def _offered_list() -> Path | None:
 def _kept_beside(answers: Answers, folder: Path) -> tuple[Answers, dict[Path, str | Path]]:
     """Return the lists of devices to copy beside a service's configuration, and the meters' paths.
 
-    The service may look into nobody's home.
+    The service's user can't read home directories.
     """
     if folder != SERVICE_FOLDER:
         return answers, {}
@@ -150,7 +150,7 @@ def _refuse_closed(folder: Path) -> None:
 def _page_address() -> str:
     """Ask whether the whole network may see the page; without a terminal, nobody else may.
 
-    Of a container it is not the question: its ports say who may.
+    A container is not asked: its published ports decide.
     """
     local = WebSettings().address
     if not sys.stdin.isatty() or BROKER_GIVEN in os.environ:

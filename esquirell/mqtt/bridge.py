@@ -277,7 +277,7 @@ class Bridge:
         if state == "offline":
             self._withdraw(name, info.interval)
         before = self._states.get(name, state)
-        # That a meter was switched off is no event, nor what follows: somebody did it.
+        # Disabling a meter is deliberate: neither that nor what follows from it is an event.
         if not info.meter.enabled or (before == OFF and state == "offline"):
             state = OFF
         elif before not in (state, OFF):

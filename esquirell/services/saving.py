@@ -26,7 +26,7 @@ SLOW = UnavailableError("the database is slow: the reading is stored when it ans
 # The last resort when the disk is full.
 MEMORY_LIMIT = 10_000
 BATCH = 500
-# So many readings that are refused in a row, and none that is taken, are the database's fault.
+# After this many refusals in a row the database is at fault, not the readings.
 MOST_REFUSED = 5
 # How long (s) a thread with readings waits for another one that is trying the database.
 TURN_S = 1.0
@@ -80,7 +80,7 @@ class Saver:
         """
         if self._monotonic() - self._empty_at < EMPTY_S:
             return len(self._memory)
-        # Before the count: whatever is spooled meanwhile resets this.
+        # Set before the count: a reading spooled meanwhile resets it.
         self._empty_at = self._monotonic()
         try:
             kept = self._on_disk(self._spool.count)
@@ -134,8 +134,8 @@ class Saver:
     ) -> UnavailableError | None:
         """Store readings and statuses; return the error when the database is unreachable.
 
-        A database that is locked or hangs is found out in seconds: who comes meanwhile does not
-        queue for it. Readings whose time is unknown wait in the spool.
+        A database that is locked or hangs is noticed within seconds; callers that come meanwhile
+        do not queue for it. Readings whose time is unknown wait in the spool.
         """
         if undated := [reading for reading in readings if reading.undated]:
             self._keep(undated)
@@ -175,7 +175,7 @@ class Saver:
         except UnavailableError:
             raise
         except Exception as error:
-            # Nobody foresaw it, such as too little memory: no reason to lose a reading.
+            # An unexpected error, such as too little memory, is no reason to lose a reading.
             log.debug("the database failed unexpectedly", exc_info=True)
             raise UnavailableError(f"storing failed unexpectedly: {error!r}") from error
 
@@ -185,7 +185,7 @@ class Saver:
         Return what is left of the spool, by number, if the database takes none of what is tried.
         Raises UnavailableError.
         """
-        # Before it is looked for: what comes in between is looked for again.
+        # Reset first: a reading spooled meanwhile sets it again.
         self._may_wait = False
         try:
             stored, refused = self._store_spooled()
@@ -230,7 +230,7 @@ class Saver:
         A reading is to blame only if the database takes others: it may refuse all, as with a rule
         that somebody added to its table. Raises UnavailableError.
         """
-        # One that failed is tried with one: fetching and sending hundreds is much work each time.
+        # A database that failed is tried with a single reading, as fetching hundreds costs much.
         stored, limit, after = 0, 1 if self._away else BATCH, 0
         refused: dict[int, UnstorableError] = {}
         try:
@@ -256,7 +256,7 @@ class Saver:
                 self._set_aside(refused)
                 refused = {}
         except SpoolError as error:
-            # New readings must not wait because of old ones that can't be got at.
+            # New readings must not wait because old ones can't be read.
             level = logging.DEBUG if self._stuck else logging.WARNING
             log.log(level, "readings stay in the spool: %s", error)
             self._may_wait = self._stuck = True

@@ -222,7 +222,7 @@ class Dating:
             log.debug("readings wait for their time: %s", error)
 
     def _settle(self, judge: Judge, store: Store, statuses: Statuses) -> None:
-        # Reset before looking: what is added meanwhile is looked for again.
+        # Reset first: a reading added meanwhile sets it again.
         self._may_wait, self._look_at = False, self._monotonic() + LOOK_EVERY_S
         now = self._clock()
         marks = self._spool.undated()

@@ -34,8 +34,8 @@ class AttemptError(Exception):
     `version` is the protocol it was asked in, `auto` when one after the other was tried in
     vain. `step` is the one that failed: finding the address of a name, the connection, the
     agreement on a session key (protocols 3.4 and 3.5), the answer. `detail` says in the system's
-    words why a connection failed. `ended` tells that the device closed the connection, `evidence`
-    what its frames gave away.
+    words why a connection failed. `ended`: the device closed the connection; `evidence`: what its
+    frames revealed.
     """
 
     version: str

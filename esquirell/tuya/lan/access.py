@@ -27,8 +27,8 @@ NOTED = ("3.1", "3.2", "3.3", "3.4", "3.5")
 class DeviceLock:
     """The lock of one device, with what all processes need to know about it.
 
-    The lock is the kernel's (flock), which releases it when a process is killed. One that is
-    stopped keeps only its own: the file is replaced, and locked by who needs it. The file holds
+    The lock is the kernel's (flock), which releases it when a process is killed. A stopped
+    process (SIGSTOP) keeps only the old file: the next one replaces and locks it. The file holds
     the detected protocol; its modification time is that of the last contact, which wears an SD
     card less than rewriting a page for each reading. It is named by a hash of the device id, as
     that is private.

@@ -1,4 +1,4 @@
-"""The holder of a file's lock, as the kernel tells it."""
+"""The holder of a file's lock, as the kernel reports it."""
 
 import os
 from contextlib import suppress

@@ -104,7 +104,7 @@ class Session:
         return self._ask(DP_QUERY, who | {"t": int(_now()) if cid else _now()}, cid)
 
     def query_ids(self, ids: Iterable[str], cid: str = "") -> bytes:
-        """Build a query for datapoints by id, for devices that call the plain query unvalid."""
+        """Build a query by id, for devices that answer "data unvalid" to the plain query."""
         who = {"devId": self._device_id, "uid": self._device_id, "t": _now()}
         return self._ask(CONTROL_NEW, who | {"dps": dict.fromkeys(ids)}, cid)
 
