@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from esquirell.services.schedules import ScheduleView
     from esquirell.settings import Settings
 
-# In the settings' warning.
-NO_METER = "no meter is configured"
+NO_METER = "no meter is configured: add one with esquirell meters add"
 
 
 def now() -> datetime:
@@ -59,18 +58,15 @@ class Call:
         settings = load()
         click.get_current_context().call_on_close(partial(hand_over, settings.state_dir))
         for warning in (*settings.warnings, *settings.damage) if self.warns else ():
-            # What is about meters says so itself, and `meters add` is the remedy.
-            if NO_METER not in warning:
-                warn(warning)
+            warn(warning)
         if self.warns and not self.config and is_service_program():
             _warn_of_nearer(settings.source)
         return settings
 
     def warn_without_meters(self) -> None:
-        """Warn if there is no meter, which matters to a service."""
-        for warning in self.settings.warnings:
-            if NO_METER in warning:
-                warn(warning)
+        """Warn a service that there is no meter; what is about meters says so itself."""
+        if self.settings.no_meter:
+            warn(self.settings.no_meter)
 
     @cached_property
     def profiles(self) -> "Choices":
@@ -142,7 +138,7 @@ class Call:
         """
         known = {meter.name: meter for meter in self.settings.meters}
         if not known:
-            raise ConfigError(f"{NO_METER}: add one with esquirell meters add")
+            raise ConfigError(NO_METER)
         return [known[name] for name in expand(names or known, self.settings.meters, known)]
 
     def record(self, command: str, request: Mapping[str, Any]) -> None:

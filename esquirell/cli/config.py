@@ -42,8 +42,9 @@ def check(call: Call) -> int:
     settings = call.settings
     call.warn_without_meters()
     errors = list(_errors(settings))
+    warnings = [*settings.warnings, *filter(None, [settings.no_meter])]
     if call.json:
-        print_json({"ok": not errors, "errors": errors, "warnings": list(settings.warnings)})
+        print_json({"ok": not errors, "errors": errors, "warnings": warnings})
     for error in errors:
         complain(error)
     if not errors and not call.json:

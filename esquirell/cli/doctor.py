@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from esquirell.cli.call import NO_METER, Call, Command, pass_call
+from esquirell.cli.call import Call, Command, pass_call
 from esquirell.cli.checks import machine
 from esquirell.cli.checks import meters as meter_checks
 from esquirell.cli.checks.finding import Finding, MeterFindings, advice, fault, fine
@@ -72,8 +72,6 @@ def _findings(call: Call) -> Iterator[Finding]:
         return
     yield fine("configuration", f"{settings.source or 'the environment'}: {summary(settings)}")
     for warning in settings.warnings:
-        if NO_METER in warning:
-            continue  # a finding of its own
         yield advice("configuration", warning, "follow it, or ignore it if this is intended")
     yield machine.state_directory(settings)
     yield machine.disk(settings)

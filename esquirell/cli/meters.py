@@ -65,7 +65,7 @@ def list_meters(call: Call) -> None:
         ]
     columns = _NARROW if in_terminal() else _COLUMNS
     rows = [[plain(meter[column]) for column in columns] for meter in listed]
-    print_table(columns, rows, empty=f"{NO_METER}: add one with esquirell meters add")
+    print_table(columns, rows, empty=NO_METER)
 
 
 @meters.command("show")

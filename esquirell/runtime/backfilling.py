@@ -79,13 +79,9 @@ class Backfilling:
             return websocket_url(configured.url), token
         if in_app := os.environ.get(TOKEN):
             return SUPERVISOR, in_app
-        refused = [
-            warning for warning in self._settings.warnings if warning.startswith("home_assistant.")
-        ]
         raise ConfigError(
-            refused[0]
-            if refused
-            else "home_assistant.token_file is missing: in your profile in Home Assistant, under "
+            self._settings.open_token
+            or "home_assistant.token_file is missing: in your profile in Home Assistant, under "
             "Security, create a long-lived access token, and put it into a file with mode 0600"
         )
 

@@ -39,6 +39,8 @@ class LoadState:
     tables: Table = field(init=False)
     added: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    no_meter: str = ""
+    open_token: str = ""
 
     def __post_init__(self) -> None:
         """Start with the content of the file."""
@@ -182,7 +184,7 @@ def _add_meters(state: LoadState) -> None:
             )
             return
     if not state.tables.get("meters") and not state.left_out:
-        state.warnings.append(
+        state.no_meter = (
             home_assistant_app.NO_METER
             if state.app
             else f"{state.file.name}: no meter is configured: add one with esquirell meters add"
@@ -214,6 +216,7 @@ def _read_secrets(state: LoadState) -> None:
 
 def _open_files(state: LoadState) -> Iterator[str]:
     if open_token := secret_files.drop_open_token(state.tables):
+        state.open_token = open_token
         yield open_token
     for path in secret_files.exposed_files(state.tables, state.origins):
         yield f"{path} holds a secret and every user can read it: chmod o= {path}"
@@ -254,6 +257,8 @@ def _validated(state: LoadState) -> Settings:
         "added": state.added,
         "left_out": state.left_out,
         "warnings": state.warnings,
+        "no_meter": state.no_meter,
+        "open_token": state.open_token,
     }
     try:
         return Settings.model_validate(state.tables | found)

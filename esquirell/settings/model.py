@@ -65,9 +65,10 @@ class Settings(Configuration):
     """The effective configuration, and what loading it revealed.
 
     `source` is its file, None without one; `added` names the meters whose files are in the state
-    directory; `warnings` holds one sentence each. `left_out` maps each added meter whose file can't
-    be used to the reason, `damaged_profiles` likewise for the user's own profiles. Nothing in
-    `state_dir` needs to exist: files are created on first use.
+    directory. `warnings` holds one sentence each, `no_meter` the one to a service without a meter,
+    `open_token` that of them which says why the token for Home Assistant is not used. `left_out`
+    maps each added meter whose file can't be used to the reason, `damaged_profiles` likewise for
+    the user's own profiles. Nothing in `state_dir` needs to exist: files are created on first use.
     """
 
     source: Path | None = None
@@ -75,6 +76,8 @@ class Settings(Configuration):
     left_out: dict[str, str] = Field(default_factory=dict)
     damaged_profiles: dict[str, str] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    no_meter: str = ""
+    open_token: str = ""
 
     @property
     def configured(self) -> tuple[Meter, ...]:

@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from esquirell.settings.model import Settings
+from esquirell.settings.model import Configuration, Settings
 from esquirell.settings.values import write_span
 
 MASK = "***"
 
-_FOUND_OUT = {"source", "added", "left_out", "damaged_profiles", "warnings"}
+_FOUND_OUT = Settings.model_fields.keys() - Configuration.model_fields.keys()
 
 
 def masked(settings: Settings) -> dict[str, Any]:

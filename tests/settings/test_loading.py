@@ -79,7 +79,7 @@ def test_an_empty_file_means_the_defaults(folder: ConfigurationFolder) -> None:
     settings = folder.load("")
     plain = Settings(timezone="Europe/Warsaw", state_dir=folder.path / "data")
     assert settings == plain.model_copy(
-        update={"source": folder.file, "warnings": settings.warnings}
+        update={"source": folder.file, "no_meter": settings.no_meter}
     )
 
 
@@ -301,8 +301,8 @@ def test_settings_cannot_be_changed(folder: ConfigurationFolder) -> None:
 
 
 def test_a_configuration_without_meters_warns(folder: ConfigurationFolder) -> None:
-    (warning,) = folder.load("").warnings
-    assert warning == f"{folder.file}: no meter is configured: add one with esquirell meters add"
+    sentence = f"{folder.file}: no meter is configured: add one with esquirell meters add"
+    assert folder.load("").no_meter == sentence
 
 
 def test_two_meters_at_one_address_warn(folder: ConfigurationFolder) -> None:
