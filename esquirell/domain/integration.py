@@ -6,19 +6,19 @@ from datetime import datetime
 
 from esquirell.domain.record import record
 
-# With a poll a day there is an estimate still; over longer gaps the power is unknown.
+# Even one poll a day yields an estimate; over longer gaps the power is unknown.
 LONGEST_GAP_S = 108_000.0
 
 _WATT_SECONDS = 3_600_000.0
-# So much energy makes a comparison with the power worth something: most report tenths of a kWh.
+# Comparing with the power needs this much energy, as most increments are tenths of a kWh.
 COMPARED_KWH = 0.5
-# Far above what integrated power is off by, and below the power of ten of a wrong scale.
+# Far above the error of integrated power, and below the factor of ten of a wrong scale.
 GROSS = 3.0
 
 
 @record
 class Integral:
-    """The energies so far, in kWh, and the power, in W, from which they go on."""
+    """The energies so far, in kWh, and the power, in W, at the last reading."""
 
     power: float
     at: datetime
@@ -34,7 +34,7 @@ class Integral:
         )
 
     def lost(self, at: datetime) -> float:
-        """Return how many seconds before a reading nothing is known of: 0 for a usual gap."""
+        """Return for how many seconds before a reading the power is unknown: 0 for a usual gap."""
         gap_s = (at - self.at).total_seconds()
         return gap_s if gap_s > LONGEST_GAP_S else 0.0
 
@@ -71,10 +71,10 @@ def _areas(first: float, last: float, seconds: float) -> tuple[float, float]:
 class Increments:
     """The sum of the increments of one counter, all in kWh.
 
-    `total` adds up those after the first, which tells of a time before the sum. `since` is what
-    the integrated power was at the last one. `interrupted`: since then a report may have been
-    missed; `lost` is what such times may have cost. `counted` and `expected` are the increments
-    and the energy by the power that wait to be compared, `warning` says that they did not agree.
+    `total` adds up all but the first, whose energy was used before the sum began. `since` is the
+    integrated power at the last increment. `interrupted`: a report may have been missed since then;
+    `lost` estimates the energy of such interruptions. `counted` (by increments) and `expected` (by
+    the power) are the energies to be compared next; `warning` says that they disagreed.
     """
 
     since: float
@@ -86,7 +86,7 @@ class Increments:
     warning: str = ""
 
     def gap(self, integral: float) -> float:
-        """Return what may be missing from the sum by now, by the integrated power."""
+        """Estimate what the sum may be missing by now, from the integrated power."""
         return round(self.lost + (max(0.0, integral - self.since) if self.interrupted else 0.0), 6)
 
 
@@ -95,8 +95,8 @@ def add(
 ) -> Increments | None:
     """Return the sum after a reading, which may bring an increment; None before the first.
 
-    `integral` is the energy by the power so far, `interrupted` tells that since the reading
-    before a report may have been missed.
+    `integral` is the integrated power so far; `interrupted`: a report may have been missed since
+    the last reading.
     """
     if kwh is None:
         return before and replace(before, interrupted=before.interrupted or interrupted)

@@ -1,4 +1,4 @@
-"""Clamps that are on backwards: their values turned round."""
+"""Corrects clamps that were mounted the wrong way round."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -10,18 +10,18 @@ Invert = bool | tuple[Literal["a", "b", "c"], ...]
 
 _SIGNED = ("active_power", "reactive_power")
 _SWAPPED = {"energy_import": "energy_export", "energy_export": "energy_import"}
-# What the counters of the phases and of the total may differ by: 0.01 kWh each, and rounding.
+# Counters of phases and total may differ by this: 0.01 kWh each, and rounding.
 _COUNTERS_WITHIN = 0.1
 
 
 def invert(
     values: Mapping[str, float], which: Invert, keys: Collection[str]
 ) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Turn powers round and swap import with export, for all (True) or for some phases.
+    """Negate powers and swap import with export, for all phases (True) or some.
 
-    Of some phases only, the totals are summed again, over the phases among `keys`, all keys of
-    the meter; a total that can't be is left out. Return the values, and a sentence for each
-    counter that stays as the device has it.
+    If only some phases are inverted, the totals are summed again over the phases among `keys`,
+    which are all keys of the meter; a total that can't be is left out. Return the values, and a
+    sentence for each counter that can't be corrected.
     """
     if which is True:
         return _turned(values, None), ()
@@ -49,7 +49,7 @@ def _turned(values: Mapping[str, float], suffixes: Collection[str] | None) -> di
 
 
 def _factors(values: Mapping[str, float], suffixes: Collection[str] | None) -> dict[str, float]:
-    """Return the power factors their power's sign, whether the device gave them one or not."""
+    """Give the power factors the sign of their power, whether the device sent one or not."""
     affected = {suffix for _, suffix in map(split_key, values)}
     pairs = (
         (with_suffix("power_factor", suffix), values.get(with_suffix("active_power", suffix)))
@@ -65,7 +65,7 @@ def _phases(name: str, keys: Collection[str]) -> list[str]:
 
 
 def _is_sum(name: str, values: Mapping[str, float]) -> bool:
-    """Return whether a counter of the device is the sum of its phases, as far as can be told."""
+    """Whether a counter of the device is known to be the sum of its phases."""
     phases = [values[key] for key in _phases(name, values)]
     if len(phases) < len(PHASES):
         return True
@@ -73,7 +73,7 @@ def _is_sum(name: str, values: Mapping[str, float]) -> bool:
 
 
 def _replace_total(name: str, values: dict[str, float], phases: Collection[str]) -> None:
-    """Sum the phases up; without one of them the total is not known."""
+    """Sum up the phases; if one is missing the total is unknown."""
     values.pop(name, None)
     if phases and all(phase in values for phase in phases):
         values[name] = round(sum(values[phase] for phase in phases), 6)

@@ -1,4 +1,4 @@
-"""From what a meter said to what is believed: one reading after the other."""
+"""Judges readings one after the other: what is believed of the values that a meter sent."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ from esquirell.domain.reading import Ledger, Reading
 
 ESTIMATED = "estimated"
 INCREMENTS = "increments"
-# The answers of one meter mostly hold the same keys: which of them are counters is kept.
+# A meter mostly sends the same keys: which of them are counters is cached.
 _SHAPES = 256
 _HELD_BACK = "fell, or rose by more than can be: it is held back until more readings agree"
 _LOST = "of the {hours:.0f} hours before this reading nothing is known: their energy is missing"
@@ -45,9 +45,9 @@ def judge(
 ) -> tuple[Reading, Ledger]:
     """Invert and check values, continue the counters, estimate what is not counted.
 
-    Gives what is believed, and the ledger for the next reading, kept by `writer`; `ledger` is
-    that of the last one, None for a meter that was never read. What was replaced or held back is
-    in `diagnostics["raw_values"]`.
+    Return the believed reading with the ledger for the next one, marked with its `writer`. `ledger`
+    is that of the last reading, None if the meter was never read. Raw values that were replaced or
+    held back are in `diagnostics["raw_values"]`.
     """
     values, sentences = _turned(reading, instrument)
     bench = _Bench(reading.measured_at, values, [*reading.warnings, *sentences])
@@ -65,7 +65,7 @@ def judge(
 
 
 def unjudged(reading: Reading, instrument: Instrument) -> Reading:
-    """Return a reading of which nothing earlier is known for now: its counters are held back."""
+    """Return a reading whose ledger is not known yet, with its counters held back."""
     values, sentences = _turned(reading, instrument)
     held = {key: value for key, value in values.items() if is_counter(key)}
     rest = {key: value for key, value in values.items() if key not in held}
@@ -74,7 +74,7 @@ def unjudged(reading: Reading, instrument: Instrument) -> Reading:
 
 
 def _known(reading: Reading, instrument: Instrument) -> set[str]:
-    """Return all keys that the meter is known to send."""
+    """Return all keys that the meter may send."""
     return {*instrument.keys, *reading.values}
 
 
@@ -118,7 +118,7 @@ def _with_raw(reading: Reading, raw: Mapping[str, float]) -> dict[str, object]:
 
 
 def _check(bench: _Bench) -> None:
-    """Check the values for what is impossible, and correct what is certain."""
+    """Check the values, and correct those that are certainly wrong."""
     for name, check in CHECKS.items():
         verdicts = list(check(bench.values))
         if not bench.doubts and not any(verdict.sentence for verdict in verdicts):
@@ -131,7 +131,7 @@ def _check(bench: _Bench) -> None:
 
 
 def _count(bench: _Bench, source: str) -> None:
-    """Continue the sums; what is not believed yet is absent."""
+    """Continue the sums; a counter that is not believed yet is absent."""
     values, counters = bench.values, bench.counters
     for key in _counters(tuple(values)):
         raw, before = values[key], counters.get(key)
@@ -156,7 +156,7 @@ def _counters(keys: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _counts(counters: Mapping[str, Counter], reading: Reading, instrument: Instrument) -> bool:
-    """Return whether the device counts energy itself, though maybe not in each answer."""
+    """Whether the device counts energy itself, though maybe not in each answer."""
     for counter in counters.values():
         if counter.source == instrument.source:
             return True
@@ -164,9 +164,9 @@ def _counts(counters: Mapping[str, Counter], reading: Reading, instrument: Instr
 
 
 def _powers(known: Collection[str]) -> list[str]:
-    """Return the powers to integrate: the total, else those of the single phases or channels.
+    """Return the powers to integrate: the total, else those of the phases or channels.
 
-    Of an inverter's inputs, battery and grid it is unknown here which of them is the whole.
+    Of an inverter's inputs, battery and grid none is known to be the total.
     """
     keys = [key for key in known if split_key(key)[0].key == "active_power"]
     if "active_power" in keys:
@@ -175,7 +175,7 @@ def _powers(known: Collection[str]) -> list[str]:
 
 
 def _integrate(bench: _Bench, powers: Collection[str]) -> list[str]:
-    """Integrate the powers that are believed; return their suffixes."""
+    """Integrate the believed powers; return their suffixes."""
     suffixes = []
     for key in sorted(powers):
         if key in bench.values and key not in bench.doubted:
@@ -189,7 +189,7 @@ def _integrate(bench: _Bench, powers: Collection[str]) -> list[str]:
 
 
 def _estimate(bench: _Bench, suffixes: Collection[str], adds: Collection[str]) -> None:
-    """Sum up integrals like counters, so that they go on where another one ended."""
+    """Continue integrals as counters, also after a counter of another kind."""
     for suffix in suffixes:
         integral = bench.integrals[suffix]
         for name, energy in (
@@ -206,7 +206,7 @@ def _estimate(bench: _Bench, suffixes: Collection[str], adds: Collection[str]) -
 
 
 def _add(bench: _Bench, reading: Reading, adds: Collection[str]) -> None:
-    """Add what the device reported to have counted; before the first report it is estimated."""
+    """Add the increments that the device reported; before the first one energy is estimated."""
     gaps: dict[str, float] = {}
     for key in adds:
         integral = bench.integrals.get(split_key(key)[1])
@@ -226,7 +226,7 @@ def _add(bench: _Bench, reading: Reading, adds: Collection[str]) -> None:
 def _continue(bench: _Bench, key: str, energy: float, source: str, base: float) -> None:
     """Continue a counter by energy (kWh) that is summed up here.
 
-    One that was summed up in another way goes on from there, with what exceeds `base`.
+    A counter that was summed up differently so far continues with what exceeds `base`.
     """
     before = bench.counters.get(key)
     if before is not None and before.source != source and before.source in (ESTIMATED, INCREMENTS):

@@ -1,7 +1,7 @@
-"""Home Assistant's long-term statistics: one row an hour and sensor, kept for ever.
+"""Home Assistant's long-term statistics: one row per hour and sensor, kept forever.
 
-Its hours are those of UTC. All figures here are in the canonical unit of their quantity, whatever
-unit Home Assistant keeps them in.
+Its hours are UTC hours. All figures here are in the canonical unit of their quantity, whatever
+unit Home Assistant stores.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,26 +14,26 @@ HOUR = timedelta(hours=1)
 
 
 class Scale(NamedTuple):
-    """How a figure in another unit is made of one in the canonical unit."""
+    """Converts figures between the canonical unit and another one."""
 
     factor: float
     offset: float = 0.0
 
     def to(self, figure: float) -> float:
-        """Return a figure of the canonical unit in the other unit."""
+        """Convert a figure from the canonical unit."""
         return figure * self.factor + self.offset
 
     def back(self, figure: float) -> float:
-        """Return a figure of the other unit in the canonical unit."""
+        """Convert a figure to the canonical unit."""
         return (figure - self.offset) / self.factor
 
 
 @record
 class KeptStatistic:
-    """A statistic that Home Assistant keeps: `name` is the id of its entity.
+    """A statistic in Home Assistant: `name` is its entity id.
 
-    `counts` is whether it has a sum, and not a mean; `scale` says how its figures are kept.
-    `metadata` goes with each import: it would become the statistic's own.
+    `counts`: it has a sum instead of a mean; `scale` converts its figures. `metadata` is sent with
+    each import, as it would replace the statistic's own.
     """
 
     name: str
@@ -45,11 +45,11 @@ class KeptStatistic:
 
 @record
 class Row:
-    """What Home Assistant keeps of the hour that begins at `start`.
+    """Home Assistant's row of the hour that begins at `start`.
 
-    A counter has `state`, its value at the end of the hour, and `sum`, what was counted since
-    Home Assistant has known it; `last_reset` is when a counter that starts again each day or month
-    did so. Anything else has `mean`, `min` and `max`.
+    A counter has `state`, its value at the end of the hour, and `sum`, the total counted since Home
+    Assistant first saw it; `last_reset` is when a daily or monthly counter last restarted. Other
+    sensors have `mean`, `min` and `max`.
     """
 
     start: datetime
@@ -63,7 +63,7 @@ class Row:
 
 @record
 class Write:
-    """A row to write, and the row that it takes the place of; None where there is none."""
+    """A row to write, and the row it replaces; None if there is none."""
 
     before: Row | None
     after: Row
@@ -71,7 +71,7 @@ class Write:
 
 @record
 class Shift:
-    """An amount to add to the sum of one hour and of all after it."""
+    """An amount to add to the sums of an hour and all later ones."""
 
     start: datetime
     amount: float
@@ -79,10 +79,10 @@ class Shift:
 
 @record
 class Step:
-    """A step of a backfill, kept before it is done: a shift, or writes of one statistic.
+    """A step of a backfill, recorded before it is done: a shift, or the writes of one statistic.
 
-    `done` is set when Home Assistant was seen to have it. `sum_before` is that of the hour of the
-    shift, `undo_from` the same when the shift was about to be undone.
+    `done`: Home Assistant was seen to have it. `sum_before` is the sum of the shifted hour before
+    the shift, `undo_from` before its undoing.
     """
 
     id: int

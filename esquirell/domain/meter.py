@@ -25,7 +25,7 @@ NextCounter = Literal["auto", "anew", "continues"]
 LOCAL_KEY_LENGTH = 16
 _LONGEST_PERIOD_S = 31_536_000  # a year, as for schedules
 
-# What the program and Celery keep under these names in Redis is no queue of meters.
+# Names that the program and Celery use in Redis, which no queue of meters may have.
 RESERVED_QUEUES = (
     "polls",
     "commands",
@@ -38,31 +38,31 @@ RESERVED_QUEUES = (
 
 
 def check_queue(name: str) -> str:
-    """Return the name of a queue of meters back. Raises ValueError."""
+    """Return the name of a queue of meters if it is valid. Raises ValueError."""
     if name in RESERVED_QUEUES:
         raise ValueError(f"{name} is a name that the program itself uses: choose another one")
     return name
 
 
 _QUOTES = ('""', "''", "``", "“”", "„“", "«»")
-# Control characters, line ends, changes of the direction of text, and what has no width.
+# Control characters, line breaks, changes of text direction, and characters without width.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 def as_shown(text: str) -> str:
-    """Return a text that people see on one line: without characters that would break it."""
+    """Return a text as one visible line, without the characters that would break it."""
     return " ".join(_UNPRINTABLE.sub(" ", text).split())
 
 
 def as_pasted(text: str) -> str:
-    """Return pasted text without the blanks and the pair of quotation marks around it."""
+    """Return pasted text without surrounding blanks or a pair of quotation marks."""
     text = text.strip()
     quoted = len(text) > 1 and (text[0] + text[-1]) in _QUOTES
     return text[1:-1].strip() if quoted else text
 
 
 def key_as_pasted(text: str) -> str:
-    """Return a pasted local key; one of the right length stays, as a key may hold any symbol."""
+    """Return a pasted local key; one of the right length is kept: any symbol may be part of it."""
     return text if len(text) == LOCAL_KEY_LENGTH else as_pasted(text)
 
 
@@ -77,7 +77,7 @@ def _check_id(device_id: str) -> str:
 
 
 def worker_of(queue: str) -> str:
-    """Name the role of a worker that serves a queue of meters; "" are those without one."""
+    """Return the role of the workers of a queue of meters; "" is for meters without a queue."""
     return f"worker@{queue}" if queue else "worker"
 
 
@@ -85,19 +85,19 @@ def _secret_as_pasted(key: SecretStr) -> SecretStr:
     return SecretStr(key_as_pasted(key.get_secret_value()))
 
 
-# Set for a meter that is found to report more often when it is added.
+# Set when a meter is added that turns out to report more often.
 CALM_PUBLISH_EVERY_S = 10
 
 
 class Meter(BaseModel):
-    """One Tuya device that measures; its `name` is its identity everywhere.
+    """A Tuya device that measures; its `name` identifies it everywhere.
 
-    `publish_every` is in seconds: all readings are stored, the newest is published at the end of
-    each such period. With `push` its connection is held open and what it reports is taken in; of
-    that one reading per `store_every` seconds is stored. One that is not `enabled` is left alone.
-    A sub-device is reached through a gateway: `gateway` is the device id of that, `cid` the
-    node id of the sub-device, and address, port, local key and protocol are the gateway's.
-    `upstream` names the meter that measures this one's energy as well, as the main one does.
+    `publish_every` is in seconds: all readings are stored, and the newest is published at the end
+    of each such period. With `push` the connection is held open and reports are received; one of
+    them per `store_every` seconds is stored. A meter that is not `enabled` is left alone. A
+    sub-device is reached through a gateway: `gateway` is the gateway's device id, `cid` the
+    sub-device's node id; address, port, local key and protocol are the gateway's. `upstream` names
+    the meter that also measures this one's energy, such as the main one.
     """
 
     model_config = ConfigDict(
@@ -134,17 +134,17 @@ class Meter(BaseModel):
     ] = ""
 
     def __hash__(self) -> int:
-        """Hash the name, which no other meter has: all fields take twelve times as long."""
+        """Hash the name, which is unique: hashing all fields would take twelve times as long."""
         return hash(self.name)
 
     @property
     def title(self) -> str:
-        """The name that people see: the label, else the name."""
+        """The name shown to people: the label, else the name."""
         return self.label or self.name
 
     @property
     def lan_id(self) -> str:
-        """The device id of what answers on the LAN: the gateway's, where there is one."""
+        """The id of the device that answers on the LAN: the gateway's, if there is one."""
         return self.gateway or self.device_id
 
     @model_validator(mode="after")
@@ -162,7 +162,7 @@ class Meter(BaseModel):
 
 
 def _key_sentence(key: str) -> str:
-    """Return what is wrong with a key, without its content."""
+    """Return what is wrong with a key, without revealing it."""
     if not key:
         return "local_key is missing: give local_key or local_key_file"
     return (

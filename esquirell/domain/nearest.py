@@ -1,11 +1,11 @@
-"""What a misspelt name was probably meant to be."""
+"""Suggestions for misspelt names."""
 
 import re
 from collections.abc import Iterable
 
-# So many letters of a name are enough to mean it.
+# So many leading letters are enough to identify a name.
 _BEGINNING = 3
-# How much alike a word and a part of a name must be.
+# How similar a word and a part of a name must be.
 _ALIKE = 0.8
 
 
@@ -25,7 +25,7 @@ def similar(name: str, known: Iterable[str]) -> str | None:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that is most like `name`; there has to be at least one."""
+    """Return the known name most similar to `name`; there must be at least one."""
     from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
 
     return get_close_matches(name, sorted(known), n=1, cutoff=0)[0]

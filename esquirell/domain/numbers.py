@@ -1,4 +1,4 @@
-"""Whole numbers: as devices and libraries send them, and as people write them."""
+"""Whole numbers, as sent by devices and libraries and as written by people."""
 
 import math
 import re
@@ -11,9 +11,9 @@ _TOO_LARGE = 10**18  # no counter comes near it, and a float can't be computed f
 
 
 def whole(raw: object) -> int | None:
-    """Return the whole number that a raw value is: 2360, 2360.0 or "2360"; None for all else.
+    """Return a raw value as a whole number: 2360, 2360.0 or "2360"; None for anything else.
 
-    One of more than 18 digits is none, however it is written.
+    Numbers with more than 18 digits are rejected, however they are written.
     """
     if isinstance(raw, bool):
         return None
@@ -27,7 +27,7 @@ def whole(raw: object) -> int | None:
 
 
 def finite(raw: object) -> float | None:
-    """Return the number that a raw value is; None for all else, infinity and NaN included."""
+    """Return a raw value as a number; None for anything else, infinity and NaN included."""
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         return None
     try:
@@ -38,7 +38,7 @@ def finite(raw: object) -> float | None:
 
 
 def _no_truth(value: object) -> object:
-    """Refuse true and false, which pydantic would take for 1 and 0."""
+    """Reject true and false, which pydantic would accept as 1 and 0."""
     if isinstance(value, bool):
         raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic's protocol
     return value

@@ -1,4 +1,4 @@
-"""Telling a device of one phase from its siblings with three, whose layouts explain it as well."""
+"""Tells single-phase devices from three-phase siblings, whose layouts explain them as well."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,13 +12,13 @@ _WHOLE = ("energy_import", "energy_export", "frequency")
 
 
 def without_letter(profile: Profile, answer: Mapping[str, Any]) -> Mapping[str, Datapoint]:
-    """Return the datapoints of phase a that are those of the device, with keys without a letter.
+    """Return the datapoints of phase a with keys of the whole device, for a single-phase device.
 
-    So it is where an answer holds voltage, current and power of phase a and a counter or the
-    frequency of the device, but none of the three of the device or of another phase. All nine
-    published layouts with one phase that have these three where one with three phases has its
-    phase a name them without a letter. Frames have their own rule: a device of one phase sends
-    that of phase a.
+    An answer is from one if it has voltage, current and power of phase a, a counter or the
+    frequency of the device, and no voltage, current or power of the device or of another phase. All
+    nine published single-phase layouts that have these three where a three-phase one has its phase
+    a name them without a letter. Frames follow their own rule: a single-phase device sends that of
+    phase a.
     """
     points = {dp: point for dp, point in profile.datapoints.items() if dp in answer and point.keys}
     keys = {key for point in points.values() for key in point.keys}
@@ -35,5 +35,5 @@ def without_letter(profile: Profile, answer: Mapping[str, Any]) -> Mapping[str, 
 
 
 def _renamed(point: Datapoint, key: str) -> Datapoint:
-    # Not by a copy, which would take along the keys that were derived from the old one.
+    # Not a copy, which would keep the keys derived from the old profile.
     return Datapoint.model_validate(point.model_dump() | {"key": key})

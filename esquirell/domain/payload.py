@@ -1,4 +1,4 @@
-"""What people and programs send us: read as JSON, what is wrong with it, and what is secret."""
+"""Payloads from people and programs: parsed from JSON, with their errors and secrets."""
 
 import json
 from types import UnionType
@@ -13,7 +13,7 @@ LONGEST_PLACE = 64
 
 
 def read_json(payload: bytes) -> dict[str, Any]:
-    """Return the object that a payload holds; an empty payload is an empty object.
+    """Return the object in a payload; an empty payload is an empty object.
 
     Raises CommandError (`too_large`, `invalid_json`, `invalid_payload`).
     """
@@ -33,7 +33,7 @@ def read_json(payload: bytes) -> dict[str, Any]:
 
 
 def read_foreign(payload: bytes | str) -> dict[str, Any]:
-    """Return the object in a message that anybody may have sent; an empty one if it is none."""
+    """Return the object in a message from anywhere; an empty one if it is not an object."""
     try:
         data = json.loads(payload)
     except (ValueError, RecursionError):
@@ -42,14 +42,14 @@ def read_foreign(payload: bytes | str) -> dict[str, Any]:
 
 
 class RepeatedKeyError(ValueError):
-    """An object of JSON that names a key twice: programs differ in which one counts."""
+    """A JSON object has a key twice: programs differ in which one counts."""
 
 
 def parse_json(text: str) -> Any:  # noqa: ANN401 - JSON is anything
-    """Return what a text of JSON holds. Raises ValueError for what is none.
+    """Parse JSON. Raises ValueError.
 
-    What can't be written again (NaN, 1e999, half a surrogate pair) is none: a command that
-    was recorded with it could not be shown any more.
+    Values that can't be written again (NaN, 1e999, half a surrogate pair) are rejected: a recorded
+    command containing them could not be shown.
     """
     try:
         data = json.loads(text, object_pairs_hook=_each_key_once)
@@ -70,7 +70,7 @@ _WHOLE = "must be a whole number"
 _NUMBER = "must be a number"
 _FLAG = "must be true or false"
 _SLUG = "^[a-z0-9_-]+$"
-# The kinds of pydantic's errors that payloads mostly have; what is rarer is said in its words.
+# Sentences for the most common kinds of pydantic's errors; others have pydantic's own message.
 PROBLEMS = {
     "missing": "is missing",
     "extra_forbidden": "is not known here",
@@ -98,7 +98,7 @@ PROBLEMS = {
     "literal_error": "must be {expected}",
     "value_error": "{error}",
 }
-# Of these pydantic names each kind that would have been allowed as a place of its own.
+# For these pydantic adds each permitted type to the location of the error.
 _UNIONS = {
     "transaction": "must be text or a number",
     "invert": 'must be true, false or a list of phases, such as ["b"]',
@@ -109,7 +109,7 @@ _UNIONS = {
 def sentence(error: ValidationError) -> str:
     """Return the first problem as a sentence that does not repeat what was sent."""
     first = error.errors(include_url=False, include_input=False)[0]
-    # The name of a field that is not known is of any length.
+    # An unknown field may have a name of any length.
     place = ".".join(str(part)[:LONGEST_PLACE] for part in first["loc"])
     context = first.get("ctx", {})
     if first["loc"] and first["loc"][0] in _UNIONS:
@@ -125,12 +125,12 @@ def sentence(error: ValidationError) -> str:
 
 
 def secret_fields(model: type[BaseModel]) -> tuple[str, ...]:
-    """Return the names of a model's secrets."""
+    """Return the names of a model's secret fields."""
     return tuple(name for name in model.model_fields if SecretStr in kinds_of(model, name))
 
 
 def kinds_of(model: type[BaseModel], field: str) -> tuple[Any, ...]:
-    """Return the types that a field may have: several where it is a union."""
+    """Return the types that a field accepts, several if it is a union."""
     annotation = model.model_fields[field].annotation
     united = get_origin(annotation) in (UnionType, Union)
     return get_args(annotation) if united else (annotation,)

@@ -1,21 +1,21 @@
-"""Periods of a time zone, from quarters of an hour to years; times as people write them."""
+"""Periods of a time zone, from quarters of an hour to years, and times as people write them."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
-# What is stored; a quarter of an hour is worked up from raw readings, a year from its months.
+# The stored ones; quarters of an hour are computed from raw readings, years from months.
 Resolution = Literal["hour", "day", "month"]
 Period = Literal["quarter", "hour", "day", "month", "year"]
 PERIODS: tuple[Period, ...] = get_args(Period)
 
 _QUARTER = timedelta(minutes=15)
 _HOUR = timedelta(hours=1)
-# Longer than any, and shorter than two of them.
+# Longer than the longest period, and shorter than two.
 _BEYOND = {"day": timedelta(hours=36), "month": timedelta(days=45), "year": timedelta(days=500)}
 _AGO = re.compile(r"(\d{1,6})\s*([smhdw])", re.ASCII)
-# At the start of the calendar there is nothing before a moment; a meter has nothing to say of then.
+# No moment precedes the start of the calendar, where no meter has any data.
 EARLIEST_YEAR = 1900
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -34,7 +34,7 @@ class Calendar:
             return local.replace(minute=local.minute // 15 * 15).astimezone(UTC)
         local = local.replace(minute=0)
         if period != "hour":
-            # Of a midnight that comes twice the first begins the day.
+            # If midnight comes twice, the first one begins the day.
             local = local.replace(hour=0, fold=0)
         if period in {"month", "year"}:
             local = local.replace(day=1)
@@ -49,17 +49,18 @@ class Calendar:
         if period != "hour":
             return self.floor(start + _BEYOND[period], period)
         following = self.floor(start + _HOUR, period)
-        # Where clocks go back by half an hour, an hour has ninety minutes.
+        # An hour in which clocks go back by half an hour has ninety minutes.
         return following if following > start else self.floor(start + 2 * _HOUR, period)
 
     def local(self, moment: datetime) -> datetime:
-        """Return a moment in the time of the zone."""
+        """Return a moment in local time."""
         return moment.astimezone(self._zone)
 
     def name(self, start: datetime, period: Period) -> str:
         """Name a period by its local date: `2026`, `2026-10`, `2026-10-25`.
 
-        An hour and a quarter have a time, too, with its offset from UTC, as one may come twice.
+        Hours and quarters also have a time with its offset from UTC, as a local time may come
+        twice.
         """
         local = self.local(start)
         match period:
@@ -72,16 +73,16 @@ class Calendar:
         return local.isoformat(timespec="minutes")
 
     def title(self, start: datetime, period: Period) -> str:
-        """Name a period for people: as `name`, but a time without its offset."""
+        """Name a period for people: like `name`, but without the offset."""
         if period in {"quarter", "hour"}:
             return f"{self.local(start):%Y-%m-%d %H:%M}"
         return self.name(start, period)
 
 
 def moment(text: str, now: datetime, zone: str) -> datetime:
-    """Read `2026-11-22`, `2026-11-22T10:15`, also with a zone; or `24h`: that long before `now`.
+    """Parse `2026-11-22` or `2026-11-22T10:15`, optionally with a zone, or `24h` (before `now`).
 
-    Without a zone of its own it is in `zone`. Raises ValueError with what to write instead.
+    Without a zone of its own it is in `zone`. Raises ValueError that says what to write instead.
     """
     try:
         return _moment(text.strip(), now, zone)

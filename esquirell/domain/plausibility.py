@@ -1,4 +1,4 @@
-"""Whether the values of one reading can be true together."""
+"""Checks whether the values of one reading can be true together."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,21 +10,21 @@ from esquirell.domain.quantity import PHASES, split_key, with_suffix
 
 Values = Mapping[str, float]
 
-# Where an inverter or a store has another voltage than the grid.
+# Places where an inverter or a storage has another voltage than the grid's.
 NO_GRID = ("pv", "battery", "dc", "input", "output", "inverter")
-# A status is no simultaneous sample, and small meters round: so much may P be above V x I.
+# Values are not quite simultaneous, and small meters round: P may exceed V x I by this much.
 _TOLERANCE = 1.3
 _NOISE_W = 10
-# Beyond this the fields of one frame do not belong together.
+# Above this ratio the fields of a frame do not belong together.
 _ABSURD = 3
 _ABSURD_W = 500
 _LOADED_VA = 500
-# The current beside a power may be older. More is not switched on at once in a house: a wallbox has
-# 22 kW.
+# The current may be older than the power, but no house switches on more at once than a 22 kW
+# wallbox.
 _MOST_OF_STALE = 5
 _LARGEST_STEP_W = 25_000
 _NEAR = 0.01
-# The answers of one meter mostly hold the same keys: what follows from these alone is kept.
+# A meter mostly sends the same keys: what follows from these alone is cached.
 _SHAPES = 256
 
 
@@ -37,25 +37,25 @@ def is_excessive(fields: Mapping[str, float]) -> bool:
 
 
 def apparent_of(volts: float, amperes: float) -> float:
-    """Return V x I in VA, of three phases if this is the voltage between two of them.
+    """Return V x I in VA; times three phases if the voltage is the one between two of them.
 
-    Chargers of three phases give 400 V and the current of one phase (tuya-local #6197).
+    Three-phase chargers send 400 V and the current of one phase (tuya-local #6197).
     """
     return abs(volts * amperes) * (math.sqrt(3) if abs(volts) > PHASE_VOLTS[1] else 1)
 
 
 def is_between_phases(volts: float) -> bool:
-    """Whether a voltage is that between two phases of a grid."""
+    """Whether this is a grid's voltage between two phases."""
     return _BETWEEN_VOLTS[0] <= volts <= _BETWEEN_VOLTS[1]
 
 
 def allows(apparent: float, power: float) -> bool:
-    """Return whether `apparent` (V x I, in VA) allows this power in W."""
+    """Whether `apparent` (V x I, in VA) allows this power in W."""
     return abs(power) <= _TOLERANCE * abs(apparent) + _NOISE_W
 
 
 def is_hollow(values: Values) -> bool:
-    """Return whether zeros stand for what was not measured: a power, and no voltage anywhere."""
+    """Whether the zeros were not measured: there is a power, but no voltage anywhere."""
     voltages = _voltages(tuple(values))
     if not voltages or any(values[key] for key in voltages):
         return False
@@ -68,7 +68,7 @@ def _voltages(keys: tuple[str, ...]) -> list[str]:
 
 
 def contradictions(values: Values) -> Iterator[str]:
-    """Name each power that its own voltage and current speak against, one sentence each."""
+    """Return a sentence for each power that its own voltage and current contradict."""
     for keys in _powered(tuple(values)):
         power, current = values[keys.power], values.get(keys.current)
         voltage = values.get(keys.voltage, values.get("voltage"))
@@ -84,8 +84,8 @@ def contradictions(values: Values) -> Iterator[str]:
 def overflows(values: Values) -> Iterator[str]:
     """Yield the powers that no load explains, however old the currents beside them are.
 
-    Owon's clamps send 38,606 W beside 6.7 A when energy flows back (zigbee2mqtt #18603, #17153): a
-    negative number in too few bits, of which nothing tells the amount.
+    Owon's clamps send 38,606 W beside 6.7 A when energy is exported (zigbee2mqtt #18603, #17153): a
+    negative number with too few bits, from which the amount can't be recovered.
     """
     for keys in _powered(tuple(values)):
         apparent = _va(values, keys.voltage, keys.current)
@@ -103,21 +103,21 @@ def _va(values: Values, voltage: str, current: str) -> float | None:
 
 
 def _is_tenth(apparent: float, power: float) -> bool:
-    """Return whether a scale is wrong rather than the load idle: few of this size are."""
+    """Whether a power is a tenth of V x I: a wrong scale, as no real load is that poor."""
     return abs(apparent) >= _LOADED_VA and abs(abs(power / apparent) - 0.1) < _NEAR
 
 
-# Between these every grid lies; a total may be the voltage between two phases.
+# The range of all grids; a total may be the voltage between two phases.
 PHASE_VOLTS = (80.0, 300.0)
 TOTAL_VOLTS = (80.0, 500.0)
-# Between two of three phases at 400 V, with the tolerance of the grid: chargers call it that of a
-# phase. Without its neutral conductor a phase may have as much, but then others have too little.
+# Between two phases at 400 V, with the grid's tolerance: chargers report it as a phase's voltage.
+# With a broken neutral conductor a phase may have as much, but then others have too little.
 _BETWEEN_VOLTS = (360.0, 440.0)
-# 0 is "not measured", and a phase that is not connected.
+# 0 means "not measured", or a phase that is not connected.
 _MAY_BE_ZERO = ("voltage", "frequency")
 _RESCALED = ("voltage", "frequency")
 
-# Below these, rounding and noise say more than the load does.
+# Below these, rounding and noise dominate.
 _LEAST_AMPS = 0.1
 _LEAST_VA = 25.0
 _LEAST_WATTS = 50.0
@@ -149,7 +149,7 @@ def ranges(values: Values) -> Iterator[Verdict]:
 
 @lru_cache(_SHAPES)
 def _ranged(keys: tuple[str, ...]) -> list[tuple[str, tuple[float, float], bool, Verdict]]:
-    """Return the keys that have a range, with it, whether 0 says nothing, and what is said then."""
+    """Return the keys that have a range, with it, whether 0 is no value, and the sentence."""
     return [
         (key, span, split_key(key)[0].key in _MAY_BE_ZERO, fine("range", key))
         for key in keys
@@ -163,7 +163,7 @@ def _span(key: str) -> tuple[float, float] | None:
 
 
 def _volts(suffix: str) -> tuple[float, float] | None:
-    """Return the range of a voltage; of an inverter's inputs and batteries any may be."""
+    """Return the range of a voltage; that of an inverter's inputs and batteries is unlimited."""
     if suffix in PHASES:
         return PHASE_VOLTS
     return TOTAL_VOLTS if not suffix or suffix.isdecimal() else None
@@ -185,7 +185,7 @@ def powers(values: Values) -> Iterator[Verdict]:
 
 
 class _Keys(NamedTuple):
-    """The quantity keys of one phase, channel or of the whole."""
+    """The quantity keys of one phase or channel, or of the whole device."""
 
     power: str
     voltage: str
@@ -216,7 +216,7 @@ def _power(values: Values, keys: _Keys, apparent: float) -> Verdict:
 
 
 def _apparent(values: Values, keys: _Keys) -> float | None:
-    """Multiply voltage and current, if both say something; channels may share one voltage."""
+    """Multiply voltage and current if both are measured; channels may share one voltage."""
     volts = values.get(keys.voltage, values.get("voltage", 0.0))
     amps = abs(values.get(keys.current, 0.0))
     apparent = apparent_of(volts, amps)
@@ -225,7 +225,7 @@ def _apparent(values: Values, keys: _Keys) -> float | None:
 
 
 def _off(values: Values, keys: _Keys, apparent: float, off: float) -> Verdict:
-    """Find which of power and current is wrong by what a third value says, if there is one."""
+    """Find out by a third value, if there is one, whether power or current is wrong."""
     power, current = keys.power, keys.current
     told = abs(values.get(keys.apparent, 0.0))
     if same(told, apparent) or _fits_total(values, power, off):
@@ -237,7 +237,7 @@ def _off(values: Values, keys: _Keys, apparent: float, off: float) -> Verdict:
 
 
 def _fits_total(values: Values, key: str, divisor: float) -> bool:
-    """Return whether the phases make up the total just when this one is divided."""
+    """Whether the phases add up to the total only if this one is divided."""
     phases = _phases(values, "active_power")
     total = values.get("active_power")
     if total is None or key not in phases:
@@ -258,7 +258,7 @@ def sums(values: Values) -> Iterator[Verdict]:
 
 @lru_cache(_SHAPES)
 def _summed(keys: tuple[str, ...]) -> list[tuple[str, list[str]]]:
-    """Return the totals among the keys of which all phases are there, with these."""
+    """Return the totals of which all phases are among the keys, with these phases."""
     values = dict.fromkeys(keys, 0.0)
     found = [(name, _phases(values, name)) for name in _SUMMED if name in values]
     return [(name, phases) for name, phases in found if phases]
@@ -282,13 +282,13 @@ def _phases(values: Values, name: str) -> list[str]:
 
 
 def _are_sound(values: Values, phases: list[str]) -> bool:
-    """Return whether each phase is in keeping with its own voltage and current."""
+    """Whether each phase matches its own voltage and current."""
     sound = {verdict.key for verdict in powers(values) if not verdict.sentence}
     return sound.issuperset(phases)
 
 
 def _direction(values: Values, name: str, phases: list[str], summed: float) -> Verdict:
-    """Compare the signs of the total and its phases; power factors with a sign bear witness."""
+    """Compare the signs of the total and its phases, with signed power factors as evidence."""
     if abs(values[name] + summed) > _SIGN_WITHIN * abs(summed):
         return _amount(name, values[name], summed)
     factors = [values.get(phase.replace("active_power", "power_factor"), 0.0) for phase in phases]
@@ -304,20 +304,20 @@ def _amount(name: str, total: float, summed: float) -> Verdict:
     return Verdict("sum", name, f"{name} is not the sum of its phases")
 
 
-# Each sees what the ones before have corrected.
+# Each check gets the values as corrected by those before it.
 CHECKS = {"range": ranges, "power": powers, "sum": sums}
 
 
 def complaints(values: Values) -> Iterator[Verdict]:
-    """Return what one look finds wrong; no proof, as a status is not simultaneous."""
+    """Return the problems of a single reading; no proof, as its values are not simultaneous."""
     for check in CHECKS.values():
         yield from (verdict for verdict in check(values) if verdict.sentence)
 
 
 def closest(apparent: float, powers: Iterable[float]) -> int:
-    """Return the index of the power that fits `apparent` (V x I, in VA) best; first of equals.
+    """Return the index of the power closest to `apparent` (V x I, in VA); the first of equals.
 
-    A power of zero fits anything; without a current there is nothing to compare: then the first.
+    A power of zero fits anything; without a current nothing can be compared, so the first counts.
     """
     every = list(powers)
     if apparent <= 0:
@@ -326,7 +326,7 @@ def closest(apparent: float, powers: Iterable[float]) -> int:
 
 
 def _misfit(apparent: float, power: float) -> float:
-    """Measure how far a power is from V x I; a bit above may be, far above can't."""
+    """Measure how far a power is from V x I; slightly above is possible, far above is not."""
     if power <= 0:
         return 0
     ratio = power / apparent

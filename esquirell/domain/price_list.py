@@ -1,4 +1,4 @@
-"""Reading a list of prices: rows of a moment and what a kWh costs from then on."""
+"""Parses lists of prices: each row is a moment and the price of a kWh from then on."""
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ _DAY = timedelta(days=1)
 
 
 def read_prices(lines: Iterable[str], zone: str) -> list[PriceRow]:
-    """Read the lines of a CSV file; moments without a zone are in `zone`.
+    """Parse the lines of a CSV file; moments without a zone are in `zone`.
 
     Raises ValueError with a sentence that names the line.
     """
@@ -27,10 +27,10 @@ def read_prices(lines: Iterable[str], zone: str) -> list[PriceRow]:
 
 
 def end_of(rows: Sequence[PriceRow]) -> datetime | None:
-    """Return the moment at which a list ends, None when its last price holds on.
+    """Return when a list ends; None if its last price is valid until further notice.
 
-    Rows that lie up to a day apart are those of a market: a price of yesterday says nothing
-    about today, so that the last one holds just as long as the one before it.
+    Rows at most a day apart are market prices: yesterday's says nothing about today, so the last
+    one is valid for as long as the one before it.
     """
     if len(rows) == 1:
         return None
@@ -77,7 +77,7 @@ def _start(text: str, zone: ZoneInfo, before: datetime | None) -> datetime:
         raise ValueError(f"{text!r} is not a time such as 2026-11-22T10:00") from None
     start = _in_utc(read, zone)
     if before is not None and start <= before:
-        # In autumn an hour comes twice: what does not go on is the second one.
+        # In autumn an hour comes twice: times that go backwards belong to the second one.
         start = _in_utc(read.replace(fold=1), zone)
     if before is not None and start <= before:
         raise ValueError(f"{text} does not come after the line before: sort the file by start")

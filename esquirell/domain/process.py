@@ -1,4 +1,4 @@
-"""A process of the service, as it describes itself to all others; and orders to them all."""
+"""A process of the service as it describes itself to the others, and orders to all of them."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,11 +11,11 @@ KEYS = ("host", "roles", "since", "standing_by", "queues", "spooled", "problems"
 
 @record
 class Process:
-    """One process: `roles` it has since a moment (ISO 8601), and what keeps it from its work.
+    """One process: its `roles`, each with its start (ISO 8601), and what keeps it from working.
 
     `standing_by` are roles in which another process is active, `queues` those that a worker takes
-    tasks from, `spooled` counts the readings that it holds back. `problems` are sentences. `gone_s`
-    seconds ago it was heard of last; None while it is alive.
+    tasks from; `spooled` counts the readings that it holds back. `problems` are sentences. It was
+    last heard of `gone_s` seconds ago; None while it is alive.
     """
 
     host: str
@@ -33,19 +33,19 @@ class Process:
         return self.gone_s is None
 
     def has(self, role: str) -> bool:
-        """Whether it has a role; `worker` is also that of a single queue."""
+        """Whether it has a role; a worker of a single queue also has the role `worker`."""
         return any(one.partition("@")[0] == role for one in self.roles)
 
     def is_same(self, other: "Process") -> bool:
-        """Whether both describe one process, at whatever moments."""
+        """Whether both describe the same process, whenever that was."""
         return (self.host, self.roles, self.since) == (other.host, other.roles, other.since)
 
     def silent_for(self, seconds: int) -> "Process":
-        """Return the same process, last heard of so many seconds ago."""
+        """Return the same process, last heard of this many seconds ago."""
         return replace(self, gone_s=seconds)
 
     def payload(self) -> dict[str, Any]:
-        """Build its JSON form; what is empty is left out."""
+        """Return its JSON form, without empty fields."""
         values = {key: getattr(self, key) for key in KEYS}
         shape = {key: list(one) if isinstance(one, tuple) else one for key, one in values.items()}
         always = ("host", "roles", "since", "spooled")
@@ -55,14 +55,14 @@ class Process:
 
 @record
 class Order:
-    """What all processes are to do; `id` distinguishes it from an earlier equal one."""
+    """An order to all processes; `id` distinguishes it from an earlier equal one."""
 
     id: str
     value: str = ""
 
 
 def process_of(shape: Mapping[str, Any]) -> Process:
-    """Read the JSON form of a process that is alive. Raises KeyError, TypeError or ValueError."""
+    """Parse the JSON form of a living process. Raises KeyError, TypeError or ValueError."""
     return Process(
         str(shape["host"]),
         _texts(shape["roles"]),

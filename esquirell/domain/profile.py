@@ -12,7 +12,7 @@ from esquirell.domain.quantity import is_counter, is_quantity_key, possible, spl
 
 INVERTERS = ("znnbq", "wxnbq", "xnyjcn", "bxsdy")
 _SOURCES = ("pv", "bat")
-# What lamps, locks, thermostats and compressors report as well.
+# Lamps, locks, thermostats and compressors report these as well.
 _BESIDE = frozenset(["temperature", "state_of_charge", "voltage", "frequency"])
 
 Trust = Literal["sure", "likely", "doubtful", "unproven"]
@@ -21,15 +21,14 @@ Trust = Literal["sure", "likely", "doubtful", "unproven"]
 class Datapoint(BaseModel):
     """One datapoint (DP): its Tuya code and, for a measurement, key or frame.
 
-    A number is in the canonical unit when divided by `divisor` (dividing, as 777 / 100 is 7.77
-    and 777 * 0.01 is not). A packed frame names its codec in `frame`, or "auto", and the phase
-    or channel in `suffix`. With neither it is a diagnostic; one that `adds` to a counter holds the
-    energy since the report before, in kWh when divided by `divisor`.
+    Divided by `divisor`, a number is in the canonical unit (divided, as 777 / 100 is 7.77 and 777 *
+    0.01 is not). A packed frame names its codec in `frame`, or "auto", and the phase or channel in
+    `suffix`. With neither key nor frame it is a diagnostic. One that `adds` to a counter holds the
+    energy since the last report, in kWh when divided by `divisor`.
 
-    How far it is to be trusted: a `doubtful` value comes with a warning, an `unproven` one stays
-    raw, with its `note`, until an answer has proved it.
-    `direction` is the DP whose REVERSE makes this value negative, `sentinels` are raw values
-    that are no measurement, `note` is one sentence that goes with each value as a warning.
+    A `doubtful` value is published with a warning; an `unproven` one stays raw, with its `note`,
+    until an answer has proved it. `direction` is the DP whose REVERSE makes this value negative,
+    `sentinels` are raw values that are no measurement, `note` is a warning for each value.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
@@ -74,20 +73,20 @@ class Datapoint(BaseModel):
 
     @property
     def is_plain(self) -> bool:
-        """Whether its value is its raw number divided, with nothing to be said or asked beside."""
+        """Whether its value is its raw number divided, without conditions or warnings."""
         beside = self.frame or self.sentinels or self.note or self.direction
         return not beside and self.divisor >= 1 and self.trust in ("sure", "likely")
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """The quantity keys that this datapoint is known to yield."""
+        """The quantity keys that this datapoint is known to have."""
         if self.frame:
             return quantities_of(self.frame, self.suffix)
         return (self.key,) if self.key else ()
 
 
 class Plain(NamedTuple):
-    """A datapoint that is nothing but a number, and between which raw values it can be."""
+    """A plain numeric datapoint, and the range of its raw values."""
 
     key: str
     divisor: float
@@ -96,20 +95,20 @@ class Plain(NamedTuple):
 
     @classmethod
     def of(cls, point: Datapoint) -> "Plain":
-        """Work out what each answer needs to know of a datapoint."""
+        """Precompute what decoding an answer needs of a datapoint."""
         least, greatest = possible(str(point.key))
         divisor = point.divisor
         return cls(str(point.key), divisor, least * divisor, greatest * divisor)
 
 
 class Profile(BaseModel):
-    """A product family: its datapoints, keyed by DP id, and how to ask for them.
+    """A product family: its datapoints by DP id, and how to query them.
 
-    `products` are the Tuya product ids that it is known to fit; of several profiles that claim
-    one, and for an answer of which nothing else is known, the DPs decide: `requires` lists those
-    that an answer must hold. `refresh` lists the DPs to ask for by UPDATEDPS before each status,
-    for products that answer old values otherwise; `category` is Tuya's, such as `cz`.
-    Where only the cloud's codes are known, they stand in place of the DP ids.
+    `products` are the Tuya product ids it is known to fit. If several profiles list one, or the
+    product is unknown, the DPs decide: an answer must contain those in `requires`. `refresh` lists
+    the DPs to request by UPDATEDPS before each query, for products that otherwise return old
+    values; `category` is Tuya's, such as `cz`. If only the cloud's codes are known, they replace
+    the DP ids.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
@@ -131,13 +130,13 @@ class Profile(BaseModel):
 
     @cached_property
     def by_name(self) -> Mapping[str, Datapoint]:
-        """The datapoints by DP id and by code; ids win."""
+        """The datapoints by DP id and by code; ids take precedence."""
         codes = {point.code: point for point in reversed(list(self.datapoints.values()))}
         return codes | dict(self.datapoints)
 
     @cached_property
     def plain(self) -> Mapping[str, Plain]:
-        """The datapoints that are nothing but a number, by DP id and by code: nearly all are."""
+        """The plain numeric datapoints by DP id and by code: nearly all are."""
         points = self.by_name.items()
         return {name: Plain.of(point) for name, point in points if point.key and point.is_plain}
 
@@ -147,7 +146,7 @@ class Profile(BaseModel):
         return frozenset(name for name, point in self.by_name.items() if point.frame)
 
     def is_met_by(self, answer: Collection[str]) -> bool:
-        """Whether an answer, by DP id or by code, holds what this family is recognised by."""
+        """Whether an answer, by DP id or by code, contains all that this family requires."""
         points = self.datapoints
         return all(
             dp in answer or points[dp].code in answer for dp in self.requires if dp in points
@@ -160,23 +159,23 @@ class Profile(BaseModel):
 
     @cached_property
     def measures_electricity(self) -> bool:
-        """Return whether it has more than a thermometer, a battery or the speed of a motor."""
+        """Whether it measures more than a temperature, a battery or the speed of a motor."""
         return not {split_key(key)[0].key for key in self.keys} <= _BESIDE
 
     @cached_property
     def is_inverter(self) -> bool:
-        """Return whether it makes electricity: by its category, or by its panels and batteries."""
+        """Whether it generates electricity, by its category or by its panels and batteries."""
         codes = [point.code.lower() for point in self.datapoints.values() if point.frame]
         return self.category in INVERTERS or any(code.startswith(_SOURCES) for code in codes)
 
     def with_datapoints(self, points: Mapping[str, Datapoint]) -> "Profile":
-        """Make a profile that has other datapoints, and all else of this one."""
-        # Not by a copy, which would take along what was derived from the old ones.
+        """Return this profile with other datapoints."""
+        # Not a copy, which would keep what was derived from the old ones.
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return Profile.model_validate(fields | {"datapoints": points})
 
     def unproved(self, *quantities: str) -> "Profile":
-        """Make a profile that leaves quantities raw until an answer proves their scale."""
+        """Return this profile with its quantities left raw until an answer proves their scale."""
         doubted = {
             dp: point.model_copy(update={"trust": "unproven"})
             for dp, point in self.datapoints.items()
@@ -185,7 +184,7 @@ class Profile(BaseModel):
         return self.with_datapoints({**self.datapoints, **doubted}) if doubted else self
 
     def without_measurements(self) -> "Profile":
-        """Make a profile that knows the codes of this one, and measures nothing."""
+        """Return a profile with the codes of this one that measures nothing."""
         codes = {dp: Datapoint(code=point.code) for dp, point in self.datapoints.items()}
         return self.with_datapoints(codes)
 

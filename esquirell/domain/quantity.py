@@ -10,9 +10,9 @@ from esquirell.domain.record import record
 class Quantity:
     """One measured quantity in its canonical unit.
 
-    `precision` is the number of decimals worth showing, `label` its name for people. `possible`
-    is what a meter of a house or workshop can measure at all: anything else is no value of it.
-    What is not `usual` is doubted.
+    `precision` is the number of decimals worth showing, `label` its name for people. `possible` is
+    the range that a meter of a house or workshop can measure at all: a number outside is rejected.
+    A value outside `usual` is doubted.
     """
 
     key: str
@@ -58,15 +58,15 @@ QUANTITIES: dict[str, Quantity] = {
 PHASES = ("a", "b", "c")
 
 _LONGEST_FIRST = sorted(QUANTITIES, key=len, reverse=True)
-# Each reading asks for each of its keys several times; a house has a few hundred at most.
+# Each reading looks up each of its keys several times; a house has a few hundred at most.
 _KEYS_REMEMBERED = 1024
 
 
 @lru_cache(_KEYS_REMEMBERED)
 def split_key(key: str) -> tuple[Quantity, str]:
-    """Split a quantity key into its quantity and its suffix: `voltage_a` into voltage and `a`.
+    """Split a quantity key into quantity and suffix: `voltage_a` into `voltage` and `a`.
 
-    The suffix is empty for a device's total. Raises KeyError for a key of no known quantity.
+    The suffix of a device's total is empty. Raises KeyError for an unknown quantity.
     """
     for name in _LONGEST_FIRST:
         if key == name:
@@ -91,7 +91,7 @@ def is_part(key: str, name: str) -> bool:
 
 
 def with_suffix(name: str, suffix: str) -> str:
-    """Build a quantity key: `voltage` and `a` make `voltage_a`; without a suffix it is a total."""
+    """Return a quantity key: `voltage` and `a` make `voltage_a`; without a suffix it is a total."""
     return f"{name}_{suffix}" if suffix else name
 
 
@@ -106,12 +106,12 @@ def is_quantity_key(key: str) -> bool:
 
 
 def possible(key: str) -> tuple[float, float]:
-    """Return the least and the greatest value that a quantity can have, in its canonical unit."""
+    """Return the lowest and the highest possible value of a quantity, in its canonical unit."""
     return split_key(key)[0].possible
 
 
 def is_possible(key: str, value: float) -> bool:
-    """Whether a quantity can have this value, in its canonical unit; NaN can't be."""
+    """Whether a value is possible for a quantity, in its canonical unit; NaN is not."""
     least, greatest = possible(key)
     return least <= value <= greatest
 
@@ -123,7 +123,7 @@ def is_counter(key: str) -> bool:
 
 
 def label_of(key: str) -> str:
-    """Name a quantity key for people: `voltage_a` is `Voltage A`."""
+    """Return the name of a quantity key for people: `Voltage A` for `voltage_a`."""
     quantity, suffix = split_key(key)
     short = len(suffix) == 1 or suffix.startswith(("pv", "dc")) or suffix == "ac"
     shown = suffix.upper() if short else suffix
@@ -131,10 +131,10 @@ def label_of(key: str) -> str:
 
 
 def summary(values: Mapping[str, float], withheld: Collection[str] = ()) -> str:
-    """Return the power and the counters of a whole device for people: `1.24 kW, 1064.21 kWh`.
+    """Return the power and the counters of a device as text: `1.24 kW, 1064.21 kWh`.
 
-    An energy of which a part or the total is `withheld` is left out. A device that measures neither
-    is summed up by the first values that it has.
+    An energy whose total or a part of it is `withheld` is left out. A device that measures neither
+    is summed up by its first values.
     """
     power = total_of(values, "active_power")
     energies = {

@@ -14,10 +14,10 @@ Push = Literal["on", "off", "suspended"]
 class Question:
     """Asks for the datapoints of a meter.
 
-    `refresh` lists DPs to ask for by UPDATEDPS first, `ids` those that its profile names, and of
-    them `counters` those that count. `increments` are DPs that hold what was counted since the
-    report before: only reports of them tell anything. `forced` asks also while the meter is left
-    alone after failures.
+    `refresh` lists DPs to request by UPDATEDPS first, `ids` those that its profile names,
+    `counters` the counters among them. `increments` are DPs that hold the energy since the last
+    report: only reports of them count. A `forced` question is asked even while the meter is cooling
+    down.
     """
 
     meter: Meter
@@ -30,12 +30,12 @@ class Question:
 
 @record
 class RawDatapoints:
-    """The datapoints that a meter sent and that still hold.
+    """The datapoints of a meter that still hold.
 
-    `values` are by DP id, or by code where the cloud knows no ids; `oldest_s` is the age of the
-    oldest of them. `partial`: it did not answer, but reported something meanwhile. `push`: whether
-    its connection is kept open. `increments` adds up what was reported of each DP that holds an
-    increment since the last time, `interrupted` says that a report may have been missed since.
+    `values` are by DP id, or by code if the cloud knows no ids; `oldest_s` is the age of the
+    oldest. `partial`: it did not answer, but reported something meanwhile. `push`: whether its
+    connection is held open. `increments` has the sum of each DP's increments since the last time;
+    `interrupted`: a report may have been missed since then.
     """
 
     values: Mapping[str, Any]

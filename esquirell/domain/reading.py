@@ -1,4 +1,4 @@
-"""A reading and what belongs to it: its ledger, the outcome of a poll, the state of a meter."""
+"""A reading with its ledger, the outcome of a poll, and the status of a meter."""
 
 from collections.abc import Mapping
 from dataclasses import field, replace
@@ -18,12 +18,12 @@ Kept = TypeVar("Kept", Counter, Integral)
 
 @record
 class Ledger:
-    """What is remembered of a meter after the reading of `at`.
+    """The memory of a meter, after the reading of `at`.
 
-    `counters` and `increments` are kept by quantity key, `integrals` by the suffix of their power,
+    `counters` and `increments` are by quantity key, `integrals` by the suffix of their power,
     `doubts` by their check; `warnings` are those of the reading. `based_on` is the moment of the
-    stored ledger that this one was derived from, `writer` the process that writes it,
-    `edition` how often somebody has corrected it.
+    stored ledger that this one was derived from, `writer` the process that writes it, `edition` the
+    number of corrections by people.
     """
 
     at: datetime
@@ -37,14 +37,14 @@ class Ledger:
     edition: int = 0
 
     def corrected(self, counters: Mapping[str, Counter]) -> "Ledger":
-        """Return the ledger with some counters replaced; none that was derived before follows."""
+        """Return the ledger with some counters replaced; earlier ones can no longer follow it."""
         together = self.counters | dict(counters)
         return replace(self, counters=together, edition=self.edition + 1, writer="")
 
     def differs(self, other: "Ledger") -> bool:
-        """Return whether anything but the time and the writer has changed.
+        """Whether anything but the time and the writer differs.
 
-        What changes with the clock alone is not worth a write: it would wear out SD cards.
+        Time alone is not worth a write: that would wear out SD cards.
         """
         return (
             self.increments != other.increments
@@ -55,16 +55,16 @@ class Ledger:
         )
 
     def follows(self, stored: "Ledger") -> bool:
-        """Return whether this one may replace a stored one: it is newer, or was derived from it.
+        """Whether this one may replace a stored one: it is newer, or was derived from it.
 
-        A clock that was set back makes newer ledgers of an earlier time.
+        After a clock was set back, newer ledgers have an earlier time.
         """
         if self.edition != stored.edition:
             return self.edition > stored.edition
         return stored.at <= self.at or stored.at == self.based_on
 
     def knows(self, stored: "Ledger") -> bool:
-        """Return whether the stored ledger holds nothing that this one was not derived from."""
+        """Whether this one was derived from everything in the stored one."""
         same = stored.writer == self.writer or stored.at == self.based_on
         return same and stored.edition == self.edition
 
@@ -83,17 +83,16 @@ class Reading:
     """The values of one meter at one moment; what the meter did not send is absent.
 
     `measured_at` is aware and in UTC, `values` holds quantity keys in canonical units,
-    `diagnostics` what is no measurement, by its Tuya code, `warnings` one sentence each;
-    `hints` are those of them that concern the configuration, and put no value in doubt.
-    `ledger` is what has to be remembered together with it.
+    `diagnostics` everything else by its Tuya code. `warnings` are sentences; `hints` are those
+    among them that concern the configuration and put no value in doubt. `ledger` is stored together
+    with it.
 
-    Beside its values: `holds_s` is for how long (s) they hold when no reading follows, `begins`
-    are the counters whose sums start again with this reading, `ranges` least and greatest by key
-    of what was reported since the reading before and is not stored. `retracted` names counters
-    whose only reading so far, of the moment given, turned out to have been none. `increments` is
-    what the meter reported to have added to counters since the reading before, in kWh, and
-    `interrupted` tells that it may have reported more. `undated` is set while the clock is doubted:
-    then `measured_at` is what that clock shows, and not the time.
+    `holds_s` is for how long (s) its values hold if no reading follows; `begins` are the counters
+    whose sums restart with it; `ranges` are the minimum and maximum by key of unstored reports
+    since the last stored reading. `retracted` names counters whose only reading so far, at the
+    given moment, turned out to be wrong. `increments` is the energy in kWh that the meter reported
+    for counters since the last reading; `interrupted`: it may have reported more. `undated`: the
+    clock is doubted, so that `measured_at` is what it showed and not the time.
     """
 
     meter: str
@@ -113,12 +112,12 @@ class Reading:
 
     @property
     def time(self) -> str | None:
-        """When it was taken, as it is published; None while that is unknown."""
+        """The published time of the reading; None while that is unknown."""
         return None if self.undated else iso(self.measured_at)
 
     @property
     def withheld(self) -> set[str]:
-        """The keys of counters that are doubted: of these only the raw value is published."""
+        """The keys of doubted counters, of which only the raw value is published."""
         raw = self.diagnostics.get("raw_values")
         return set(raw) - self.values.keys() if isinstance(raw, Mapping) else set()
 
@@ -129,15 +128,15 @@ class Reading:
 
 
 def iso(moment: datetime) -> str:
-    """Write a moment as ISO 8601 in UTC with milliseconds: `2026-11-22T10:15:00.123Z`."""
+    """Format a moment as ISO 8601 in UTC with milliseconds: `2026-11-22T10:15:00.123Z`."""
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.removesuffix("+00:00") + "Z"
 
 
 def payload(reading: Reading, keys: tuple[str, ...]) -> dict[str, object]:
-    """Build the published shape: time, every key of `keys` (absent is null), diagnostics.
+    """Return the published shape: time, every key of `keys` (null if absent), diagnostics.
 
-    Warnings and hints, if there are any, are among the diagnostics.
+    Warnings and hints are in the diagnostics, if there are any.
     """
     shape: dict[str, object] = {"measured_at": reading.time}
     shape |= dict.fromkeys(keys)
@@ -153,7 +152,7 @@ def payload(reading: Reading, keys: tuple[str, ...]) -> dict[str, object]:
 
 
 def measured_at(state: Mapping[str, Any]) -> datetime | None:
-    """Return the moment of a published state, which anybody may have sent; None if it has none."""
+    """Return the moment of a published state, which may be from anyone; None if it has none."""
     try:
         moment = datetime.fromisoformat(state["measured_at"])
     except (KeyError, TypeError, ValueError):
@@ -162,7 +161,7 @@ def measured_at(state: Mapping[str, Any]) -> datetime | None:
 
 
 def outlasting(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is left of a published state in the end: counters and diagnostics."""
+    """Return what remains of a published state once it is outdated: counters and diagnostics."""
     return {
         key: None if is_quantity_key(key) and not is_counter(key) else value
         for key, value in state.items()
@@ -171,9 +170,9 @@ def outlasting(state: Mapping[str, Any]) -> dict[str, Any]:
 
 @record
 class Outcome:
-    """A reading, or the error in its place.
+    """A reading, or the error instead.
 
-    `reading` and `error` may both be there: a reading that was taken and could not be stored.
+    A reading that was taken but could not be stored has both.
     """
 
     reading: Reading | None = None
@@ -181,11 +180,11 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Return whether the reading was taken and everything asked for was done with it."""
+        """Whether the reading was taken, stored and published as requested."""
         return self.error is None
 
     def payload(self) -> dict[str, Any]:
-        """Build this meter's part of the answer to a fetch."""
+        """Return this meter's part of the answer to a fetch."""
         if self.error is not None:
             return {"status": "error", "code": self.error.code, "error": str(self.error)}
         return {"status": "ok", "measured_at": self.reading.time if self.reading else None}
@@ -204,10 +203,10 @@ def hold_s(interval_s: float | None) -> int:
 
 @record
 class MeterStatus:
-    """The polls of one meter so far: failures in a row, their reason, the last success.
+    """The recent polls of a meter: consecutive failures, their reason, the last success.
 
-    `keys` are all quantity keys ever seen from this meter, so that the published shape
-    stays the same over restarts. `undated`: the clock that `last_success` is by was doubted.
+    `keys` are all quantity keys ever seen from this meter, so that the published shape survives
+    restarts. `undated`: `last_success` is by a clock that was doubted.
     """
 
     failures: int = 0
@@ -218,7 +217,7 @@ class MeterStatus:
 
     @property
     def time(self) -> str | None:
-        """When it last answered, as it is published; None while that is unknown."""
+        """The published time of its last answer; None while that is unknown."""
         return iso(self.last_success) if self.last_success and not self.undated else None
 
     @property
@@ -228,13 +227,13 @@ class MeterStatus:
         return "offline" if failed else "online"
 
     def overdue(self, now: datetime, interval: float) -> bool:
-        """Return whether three intervals, in seconds, went by without a reading."""
+        """Whether three intervals, in seconds, have passed without a reading."""
         if self.last_success is None:
             return False
         return (now - self.last_success).total_seconds() > MISSED_INTERVALS_TO_OFFLINE * interval
 
     def payload(self) -> dict[str, object]:
-        """Build the published availability."""
+        """Return the published availability."""
         return {
             "state": self.state,
             "reason": self.reason,

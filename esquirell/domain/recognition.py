@@ -1,8 +1,8 @@
-"""Recognising a meter by its answer alone: the layouts that explain it vote, physics decides.
+"""Recognises a meter by its answer alone: the layouts that explain it vote, physics decides.
 
-Every layout that can have sent the answer is a candidate. It counts the more the more products
-have it, the more datapoints it explains, and the more its values prove. A datapoint is taken where
-nearly all votes agree on what it means right now; everything else stays raw.
+Every layout that may have produced the answer is a candidate. Its weight increases with the number
+of its products, the datapoints it explains, and what its values prove. A datapoint is accepted if
+nearly all votes agree on what it means in this answer; everything else stays raw.
 """
 
 from collections import Counter, defaultdict
@@ -23,9 +23,9 @@ from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.quantity import split_key, with_suffix
 from esquirell.domain.record import record
 
-# What it takes to be taken for a meter at all: one proof that something flows or counts, a weaker
-# one where nearly all datapoints are explained, two where many are not: among enough numbers some
-# look like anything.
+# The proof required to call a device a meter: one that something flows or counts, a weaker one if
+# nearly all datapoints are explained, two if many are not, as among enough numbers some look like
+# anything.
 _ENOUGH = 3
 _ENOUGH_IF_EXPLAINED = 2
 _ENOUGH_IF_STRANGE = 6
@@ -33,45 +33,45 @@ _LEAST_EXPLAINED = 4
 _WELL_EXPLAINED = 0.3
 _STRANGE = 0.6
 _SHARE = 0.9
-# Of layouts that leave one datapoint more unexplained a tenth of the votes counts.
+# Each further unexplained datapoint divides a layout's votes by ten.
 _DECAY = 0.1
 _MOST = 60
 _PROOF_COUNTS = 20.0
-# Nothing but a meter says in which direction energy flows.
+# Only meters say in which direction energy flows.
 WAYS = EXPORTS | IMPORTS
 _SAID = 3
-# Several choices as described, and nothing else: that is how a product answers, and no other.
+# Several choices as described, and nothing unexplained: no other product answers like that.
 _LEAST_SHAPED = 7
 _LEAST_CHOICES = 2
 _SHAPED = 2
-# ... as do three choices that are long words: `controlpi_6v_pwm`, `charger_charging`.
-# What is beyond its maker's bounds proves less.
+# Three choices are enough if they are long words: `controlpi_6v_pwm`, `charger_charging`.
+# A value beyond its maker's bounds proves less.
 _OUT_OF_BOUNDS = -2
 _LONG = 8
 _SHAPED_BY_LONG = 3
-# ... as do so many datapoints, all as described, that so many metering products have: of the 8,921
-# public schemas without a metering datapoint none has as much in common with any layout of as many
-# metering products, even where it answers with but half of its datapoints.
+# This many datapoints, all as described, are enough if this many metering products have them: of
+# the 8,921 public schemas without a metering datapoint none has as much in common with a layout of
+# as many metering products, even if it answers with only half of its datapoints.
 _COMMON = ((10, 6), (5, 9))
 _COSTS = {Fit.FULL: 0.0, Fit.KIND: 1.5, Fit.NO: 4.0}
-# A firmware sends one thing or another otherwise than its product describes it.
+# Firmwares deviate from the description of their product in a few datapoints.
 _MOST_STRANGE = 0.1
-# No meter adds up that much between two reports (kWh), even if it was offline for weeks.
+# No meter counts this much (kWh) between two reports, even after weeks offline.
 _LARGEST_INCREMENT_KWH = 1000
 _USUAL_INCREMENT = 1000
-# What devices measure that are no meters.
+# Quantities of devices that are not meters.
 _BESIDE = ("temperature", "state_of_charge")
-# A datapoint of which only those know that hardly count is not known.
+# A datapoint is unknown if only layouts of negligible weight know it.
 _LEAST_HEARD = 0.15
 
 
 @record
 class Candidate:
-    """Something that can have sent an answer: a profile made for it, and how many products agree.
+    """A possible origin of an answer: a profile made for it, and its number of products.
 
-    `cost` counts what it leaves unexplained, `shape` what the kinds and bounds of its values prove.
-    The `folded` datapoints are phase a's in a layout of three phases, and here those of the device.
-    Of the `directed` ones the answer lacks the direction.
+    `cost` counts what it leaves unexplained, `shape` the proof by the kinds and bounds of its
+    values. `folded` datapoints belong to phase a in a three-phase layout, and to the whole device
+    here. Of `directed` ones the answer lacks the direction.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Candidate:
 
 @record
 class ExaminedCandidate:
-    """A candidate with its interpretation of the answer, and what that proves."""
+    """A candidate with its interpretation of the answer, and the proof in that."""
 
     candidate: Candidate
     decoded: Decoded
@@ -100,10 +100,11 @@ class ExaminedCandidate:
 
 @record
 class Recognised:
-    """What was recognised: a profile of what nearly all agree on, and who was heard.
+    """The result: a profile of what nearly all votes agree on, and the candidates.
 
-    `best` is the candidate with the most votes; `voted` are the datapoints that were voted on, and
-    of the `open` ones other answers may tell more. The values of the `refused` candidates can't be.
+    `best` is the candidate with the most votes; `voted` are the datapoints that were voted on, of
+    which the `open` ones may be settled by later answers. `refused` candidates have impossible
+    values.
     """
 
     profile: Profile
@@ -117,10 +118,10 @@ class Recognised:
 def candidates(
     layouts: Iterable[tuple[Sequence[Specified], int]], answer: Mapping[str, Any]
 ) -> Iterator[Candidate]:
-    """Return the layouts that can have sent an answer, each with the number of its products.
+    """Return the layouts that may have produced the answer, each with its number of products.
 
-    Layouts that say the same of the datapoints in the answer are one candidate; those that explain
-    most come first, and of many the last are left out.
+    Layouts with the same meaning of the datapoints in the answer are one candidate. Those that
+    explain most come first; beyond a limit the last are left out.
     """
     fits = cache(lambda point: fit(point, answer[point.name]))
     groups: Counter[tuple[Specified, ...]] = Counter()
@@ -148,7 +149,7 @@ def candidates(
 def _directed(
     points: Sequence[Specified], ways: Sequence[Specified], answer: Mapping[str, Any]
 ) -> Mapping[str, Datapoint]:
-    """Return the powers whose sign is a datapoint that the answer lacks; frames have their own."""
+    """Return the powers whose direction datapoint is not in the answer; frames have their own."""
     absent = tuple(one for one in ways if one.name not in answer)
     inferred = infer((*points, *absent), answer).datapoints.items() if absent else ()
     missing = {one.name for one in absent}
@@ -156,16 +157,16 @@ def _directed(
 
 
 def cost(answer: Mapping[str, Any], fits: Sequence[Fit]) -> float:
-    """Count what is left unexplained; a value that is described otherwise is worse than that."""
+    """Count what is left unexplained; a value that contradicts its description costs more."""
     return len(answer) - len(fits) + sum(_COSTS[fit] for fit in fits)
 
 
 def _shape(
     points: Sequence[Specified], fits: Sequence[Fit], answer: Mapping[str, Any], meters: int
 ) -> int:
-    """Return what kinds and choices prove: some if all is explained, or long choices that fit.
+    """Return the proof by kinds and choices: if all is explained, or long choices fit.
 
-    `meters` is the number of products that measure electricity and answer so, in any scale.
+    `meters` is the number of products that measure electricity and answer like this, in any scale.
     """
     full = [point for point, fit in zip(points, fits, strict=True) if fit == Fit.FULL]
     odd = [point for point, fit in zip(points, fits, strict=True) if fit == Fit.KIND]
@@ -199,7 +200,7 @@ def recognise(every: Sequence[Candidate], answer: Mapping[str, Any]) -> Recognis
     if not _is_proved(agreed, replace(best.candidate, shape=shape), answer, is_strange=is_strange):
         return Recognised(_profile({}), best, frozenset(votes), frozenset(votes), heard, refused)
     undecided = frozenset(dp for dp, vote in votes.items() if vote.open)
-    # A zero is the same in every layout; the phases b and c may come in a later answer.
+    # A zero is the same in every layout; phases b and c may come in a later answer.
     undecided |= {dp for dp, point in agreed.datapoints.items() if point.keys and not answer[dp]}
     undecided |= best.candidate.folded & agreed.datapoints.keys()
     return Recognised(agreed, best, undecided, frozenset(votes), heard, refused)
@@ -208,10 +209,10 @@ def recognise(every: Sequence[Candidate], answer: Mapping[str, Any]) -> Recognis
 def _is_proved(
     agreed: Profile, best: Candidate, answer: Mapping[str, Any], *, is_strange: bool
 ) -> bool:
-    """Return whether what nearly all agree on proves that this is a meter.
+    """Whether what nearly all votes agree on proves that this is a meter.
 
-    It takes more if only refused layouts explain all (`is_strange`): then it is rather one of these
-    products, which sends something unexpected.
+    More proof is required if only refused layouts explain everything (`is_strange`): then it is
+    rather one of those products, sending something unexpected.
     """
     decoded = decode(answer, agreed)
     if _is_lone_zero(decoded.values):
@@ -219,7 +220,7 @@ def _is_proved(
     strength = _strength(agreed, decoded, answer) + best.shape
     explained, unexplained = len(answer) - best.cost, best.cost / len(answer)
     if explained >= _LEAST_EXPLAINED and unexplained <= _WELL_EXPLAINED:
-        # One number between zeros is a grid's voltage only where all else is as described, too.
+        # A single number among zeros is a grid's voltage only if all else is as described, too.
         sure = not best.cost or explained > _LEAST_EXPLAINED or _flows(decoded.values)
         return strength >= (_ENOUGH_IF_EXPLAINED if sure else _ENOUGH)
     is_strange = is_strange or unexplained > _STRANGE
@@ -227,7 +228,7 @@ def _is_proved(
 
 
 def _is_lone_zero(values: Mapping[str, float]) -> bool:
-    """Whether a counter of zero is all that is electrical of a thermometer, as boilers are.
+    """Whether a thermometer, such as a boiler, has no electrical value but a counter of zero.
 
     Its datapoint may be anything else; if it counts energy, it is recognised once it does.
     """
@@ -244,7 +245,7 @@ def _flows(values: Mapping[str, float]) -> bool:
 
 
 def _strength(profile: Profile, decoded: Decoded, answer: Mapping[str, Any]) -> int:
-    """Add up the proofs: what values prove, a packed frame of a live phase, a said direction."""
+    """Add up the proofs: by values, by a frame of a live phase, by a named direction."""
     points = profile.datapoints.values()
     framed = [
         decoded.values.get(key, 0.0)
@@ -265,7 +266,7 @@ def _examine(candidate: Candidate, answer: Mapping[str, Any]) -> ExaminedCandida
         candidate = replace(candidate, profile=profile, folded=frozenset(folded))
     heard = _read(candidate, answer)
     if heard.is_refused and candidate.shape >= _SHAPED and not _is_absurd(heard, answer):
-        # What answers as only meters do is one, also where a power can't be: it is left out.
+        # An answer that only meters give is proof; an impossible power in it is left out.
         rest = replace(candidate, profile=candidate.profile.unproved(*POWERS))
         without = _read(rest, answer)
         return heard if without.is_refused else without
@@ -297,7 +298,7 @@ def _read(candidate: Candidate, answer: Mapping[str, Any]) -> ExaminedCandidate:
 
 
 def _weighted(heard: Sequence[ExaminedCandidate]) -> tuple[ExaminedCandidate, ...]:
-    """Weigh the candidates; the least unexplained is the measure of all."""
+    """Weigh the candidates, relative to the one that leaves the least unexplained."""
     least = min((one.candidate.cost for one in heard), default=0)
     return tuple(replace(one, weight=_weight(one, least)) for one in heard)
 
@@ -314,7 +315,7 @@ _Meaning = tuple[tuple[str, float], ...]
 
 @record
 class _Vote:
-    """The majority's meaning of a datapoint; it is `open` while other answers may settle it."""
+    """The majority's meaning of a datapoint; it is `open` while later answers may settle it."""
 
     point: Datapoint
     share: float
@@ -322,7 +323,7 @@ class _Vote:
 
 
 def _votes(heard: Sequence[ExaminedCandidate], answer: Mapping[str, Any]) -> dict[str, _Vote]:
-    """Count the votes on each datapoint of the answer, by what it means right now."""
+    """Count the votes on each datapoint, by what it means in this answer."""
     counts: dict[str, dict[_Meaning, float]] = defaultdict(lambda: defaultdict(float))
     points: dict[tuple[str, _Meaning], list[Datapoint]] = defaultdict(list)
     frames = set().union(*map(_live_frames, heard))
@@ -343,7 +344,7 @@ def _votes(heard: Sequence[ExaminedCandidate], answer: Mapping[str, Any]) -> dic
 
 
 def _live_frames(heard: ExaminedCandidate) -> set[str]:
-    """Return the frames of a load at a grid's voltage: so no other bytes look."""
+    """Return the frames of a load at a grid's voltage: other bytes never look like these."""
     points, decoded = heard.candidate.profile.by_name, heard.decoded
     return {
         dp
@@ -353,7 +354,7 @@ def _live_frames(heard: ExaminedCandidate) -> set[str]:
 
 
 def _is_too_large(point: Datapoint, raw: object) -> bool:
-    """Whether what a candidate takes for an increment is so large that it is a counter."""
+    """Whether a candidate's increment is so large that it is a counter instead."""
     if not point.adds and (point.keys or not point.code.startswith("add_ele")):
         return False
     divisor = point.divisor if point.adds else _USUAL_INCREMENT
@@ -368,12 +369,12 @@ def _elected(
     same = points[meaning]
     if meaning:
         return _Vote(same[0], share, share < _SHARE or len({one.divisor for one in same}) > 1)
-    # What some take for a measurement and has no value yet is no measurement for now.
+    # A measurement without a value yet counts as no measurement for now.
     return _Vote(Datapoint(code=same[0].code), share, any(one.keys for one in same))
 
 
 def _meanings(decoded: Decoded) -> dict[str, _Meaning]:
-    """Return what each datapoint means right now: its keys and their values."""
+    """Return what each datapoint means in this answer: its keys and their values."""
     found: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for key, dp in sorted(decoded.sources.items()):
         if key in decoded.values:

@@ -1,4 +1,4 @@
-"""Our data classes: frozen for mypy, small and fast when it runs."""
+"""Our data classes: frozen for mypy, small and fast at run time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -11,12 +11,12 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def record(cls: type[T]) -> type[T]:
-    """Make a data class that is not to be changed.
+    """Make a data class that mypy treats as frozen.
 
-    With `frozen=True` Python would see to that, too: creating one takes three times as long then,
-    and the class itself 14 KB instead of 8. What compares and shows records is shared unless a
-    class has its own: they are rarely compared, and it would be another 3 KB for each. Recognising
-    a meter takes five thousand hashes, so each class has one.
+    `frozen=True` would enforce that at run time, too, but creating an object would take three times
+    as long, and the class 14 KB instead of 8. Comparison and representation are shared, as they are
+    rarely used and would take 3 KB per class. Each class has a hash function of its own, because
+    recognising a meter takes five thousand hashes.
     """
     hashes = vars(cls).get("__hash__") is None
     made = dataclass(slots=True, unsafe_hash=hashes, eq=False, repr=False)(cls)
@@ -28,7 +28,7 @@ def record(cls: type[T]) -> type[T]:
 
 @cache
 def _comparable(cls: type[Any]) -> Callable[[object], tuple[object, ...]]:
-    """Return a function that gets the values to compare; with the class it is always a tuple."""
+    """Return a function that gets the values to compare, always as a tuple with the class."""
     return attrgetter("__class__", *(one.name for one in fields(cls) if one.compare))
 
 

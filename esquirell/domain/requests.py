@@ -1,4 +1,4 @@
-"""The payloads of commands, a model each; services/command_table.py says which takes which."""
+"""The payload models of commands; services/command_table.py assigns them."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -20,7 +20,7 @@ from esquirell.domain.schedule import Crontab, Schedule, Seconds, Zone
 NAME_LIMIT = 64
 
 Transaction = Annotated[str | int | float | None, NoTruth]
-# Nearer to the ends of the calendar the time of a zone can't be computed.
+# Closer to the limits of the calendar local times can't be computed.
 Moment = Annotated[
     AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))
 ]
@@ -28,7 +28,7 @@ Level = Literal["debug", "info", "warning", "error"]
 
 
 class Payload(BaseModel):
-    """What every command may contain; the answer repeats `transaction`."""
+    """The fields that every command may have; `transaction` is repeated in the answer."""
 
     model_config = ConfigDict(
         defer_build=True, frozen=True, extra="forbid", hide_input_in_errors=True
@@ -76,7 +76,7 @@ class BackfillArguments(FetchArguments):
 
 
 class Backfill(BackfillArguments, Payload):
-    """Which holes in Home Assistant's statistics to fill; without anything, all."""
+    """Which holes in Home Assistant's statistics to fill; all by default."""
 
 
 class LogLevel(Payload):
@@ -102,7 +102,7 @@ class ScheduleChange(NamePayload):
     cron: Crontab | None = None
     timezone: Zone | None = None
     meters: tuple[Slug, ...] | None = None
-    # Factories: a default would stand in the JSON schema, and what is not named stays.
+    # Factories: a default value would appear in the JSON schema, but absent fields stay unchanged.
     args: dict[str, Any] = Field(default_factory=dict)
     enabled: bool = Field(default_factory=lambda: True)
     expires: Seconds | None = None
@@ -115,7 +115,7 @@ class ScheduleChange(NamePayload):
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The fields that were named, null included where null means something."""
+        """The fields in the payload, null included where it has a meaning."""
         named = self.model_dump(mode="json", exclude_unset=True, exclude={"name", "transaction"})
         meaningful = ("meters", "timezone", "expires")
         return {
@@ -134,7 +134,7 @@ _NO_SETTINGS = {"transaction", "mapping", "category"}
 
 
 class MeterFields(Payload):
-    """The settings of a meter that is added while the service runs; those not named stay."""
+    """The settings of a meter added at run time; absent ones stay as they are."""
 
     device_id: str | None = None
     local_key: SecretStr | None = None
@@ -162,14 +162,14 @@ class MeterFields(Payload):
 
     @property
     def device(self) -> Device | None:
-        """What is known of the device beside its settings, if anything."""
+        """What is known of the device besides its settings, if anything."""
         if self.mapping is None:
             return None
         return Device(self.product_id or "", self.category, "", self.mapping)
 
     @property
     def table(self) -> dict[str, Any]:
-        """The settings that were named, as one `[[meters]]` has them, its secret included."""
+        """The settings in the payload in the form of a `[[meters]]` table, secrets included."""
         named = self.model_dump(include=set(MeterFields.model_fields) - _NO_SETTINGS)
         found = {key: value for key, value in named.items() if value is not None}
         if self.local_key is not None:
@@ -178,13 +178,13 @@ class MeterFields(Payload):
 
 
 class MeterTrial(MeterFields):
-    """A meter to be read once before it is added under `name`."""
+    """A meter to read once, before it is added under `name`."""
 
     name: Slug = "new"
 
 
 class NewMeter(MeterFields):
-    """A meter to add; unless `test` is false it is read first, and added only if it answers."""
+    """A meter to add, if it answers a test reading; `test` = false adds it unread."""
 
     name: Slug
     test: bool = True
@@ -197,7 +197,7 @@ class MeterChange(MeterFields):
 
 
 class MeterExchange(MeterFields):
-    """Another device in the place of a meter's; its history continues under the same name."""
+    """A replacement for a meter's device; the history continues under the same name."""
 
     name: Reference
     test: bool = True

@@ -17,7 +17,7 @@ READS = frozenset({FETCH, "test_meter", "capture_meter"})
 TASK_PREFIX = "esquirell.tasks."
 LEAST_EXPIRY = 10
 LONGEST_INTERVAL_S = 31_536_000
-# Home Assistant's text fields hold no more.
+# The limit of Home Assistant's text fields.
 LONGEST_CRONTAB = 255
 LONGEST_ZONE = 64
 
@@ -31,11 +31,11 @@ def short_task_name(name: str) -> str:
 
 
 def long_task_name(name: str) -> str:
-    """Name a task as Celery registers it: a name without a dot is one of the built-in tasks."""
+    """Return a task's name as registered with Celery; one without a dot is a built-in task's."""
     return name if "." in name else TASK_PREFIX + name
 
 
-# In this order a JSON schema says minimum and maximum.
+# The order of minimum and maximum in the JSON schema.
 Seconds = Annotated[int, Field(ge=1, le=LONGEST_INTERVAL_S), NoTruth]
 Crontab = Annotated[str, Field(max_length=LONGEST_CRONTAB)]
 Zone = Annotated[str, Field(max_length=LONGEST_ZONE)]
@@ -73,7 +73,7 @@ class Schedule(BaseModel):
 
     @property
     def kwargs(self) -> dict[str, Any]:
-        """What the task is called with: the arguments, and the meters unless they are all."""
+        """The arguments of the task, with the meters unless they are all."""
         return self.args | ({} if self.meters is None else {"meters": list(self.meters)})
 
     @property
@@ -84,10 +84,10 @@ class Schedule(BaseModel):
 
 @record
 class StoredSchedule:
-    """A schedule as the database keeps it: the file's defaults and the user's changes apart.
+    """A schedule as stored: the file's defaults and the user's changes are kept apart.
 
-    `base` is what the configuration file says (None: a user added it), `overrides` the
-    fields that a user changed, `removed` a user's removal, which outlasts restarts.
+    `base` is from the configuration file (None: a user added the schedule), `overrides` are the
+    fields changed by a user, `removed` is a user's removal, which survives restarts.
     """
 
     name: str
@@ -97,13 +97,13 @@ class StoredSchedule:
 
     @property
     def origin(self) -> Origin:
-        """Where it comes from: the file, or a user (also when a user changed a field of it)."""
+        """Its origin: the file, or a user, even if only one field was changed."""
         return "config" if self.base is not None and not self.overrides else "user"
 
     def effective(self) -> Schedule:
-        """Merge the user's changes over the file's defaults; a rule of theirs wins over the file's.
+        """Apply the user's changes to the file's defaults; the user's rule replaces the file's.
 
-        Raises pydantic.ValidationError when the two do not fit together.
+        Raises pydantic.ValidationError if the result is invalid.
         """
         merged = dict(self.base or {}) | dict(self.overrides) | {"name": self.name}
         if self.overrides.get("every") is not None:
@@ -115,7 +115,7 @@ class StoredSchedule:
         return Schedule.model_validate(merged)
 
 
-# Given all schedules by name, an edit gives those to keep anew, and None for those to forget.
+# An edit gets all schedules by name; it returns those to insert or replace, None to delete.
 Changes = Mapping[str, StoredSchedule | None]
 Edit = Callable[[Mapping[str, StoredSchedule]], Changes]
 

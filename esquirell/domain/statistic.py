@@ -9,11 +9,11 @@ from esquirell.domain.periods import Resolution
 from esquirell.domain.quantity import Quantity, split_key
 from esquirell.domain.record import record
 
-# After a longer gap between two readings it is unknown when their energy was used.
+# Within a longer gap between two readings it is unknown when energy was used.
 USUAL_GAP_S = 900.0
-# Shifts over the end of an hour, by a clock or a slow poll, do not make an estimate.
+# Shifting this much past the end of an hour, by a clock or a slow poll, is no estimate.
 SHIFTED_S = 60.0
-# A millionth of a kWh is far below a meter's resolution.
+# Decimals of a kWh: a millionth is far below any meter's resolution.
 DECIMALS = 6
 # A longer gap is distributed over its last year.
 LONGEST_GAP_S = 366 * 86_400.0
@@ -52,7 +52,7 @@ class Booking(NamedTuple):
         return round(self.kwh * part, DECIMALS)
 
     def is_guess(self, begin: float, end: float) -> bool:
-        """Whether it is unknown how much of it was used between two moments."""
+        """Whether it is unknown how much of it was used between these moments."""
         length = self.end - self.begin
         if not self.kwh or length <= USUAL_GAP_S:
             return False
@@ -66,7 +66,7 @@ def book(
     """Return the energy used since `last`, and the sample to continue from.
 
     `sums` belong to `moments`, at least one; all energy after the first of them is one booking. The
-    bookings add up to the rise of the highest sum, never more.
+    bookings never exceed the rise of the highest sum.
     """
     bookings = []
     first = Sample(moments[0], sums[0])
@@ -93,10 +93,10 @@ def _between(before: Sample, after: Sample) -> Booking:
 class Statistic:
     """What a meter measured in the period that begins at `start`.
 
-    `values` holds kWh for each energy key, `_min`, `_mean` and `_max` for each other key, and
-    `peak_demand`; `readings` counts the readings within, `hours` the hours that have any.
-    `seconds` is for how long its values were known, None where an earlier version worked it up.
-    `estimated`: energy of a gap was spread evenly over this and other periods.
+    `values` holds kWh for each energy key, `_min`, `_mean` and `_max` for any other key, and
+    `peak_demand`; `readings` counts the readings within, `hours` the hours that have any. `seconds`
+    is for how long its values were known, None if it was computed by an earlier version.
+    `estimated`: energy of a gap was distributed evenly over this and other periods.
     """
 
     meter: str
@@ -109,13 +109,13 @@ class Statistic:
 
     @property
     def weight(self) -> float:
-        """For how long (s) its values were known: what its means count in those of a longer one."""
+        """For how long (s) its values were known: the weight of its means in a longer period."""
         return HOUR_S * self.hours if self.seconds is None else self.seconds
 
 
 @record
 class Periods:
-    """Which statistics: of the periods that begin from `since` until just before `until`.
+    """Selects the statistics of periods that begin from `since` until just before `until`.
 
     `names` limits the values.
     """
@@ -128,9 +128,9 @@ class Periods:
 
 @record
 class Watermark:
-    """Up to which reading, included, a meter is worked up, and in which zone.
+    """The last reading up to which statistics of a meter are computed, and in which zone.
 
-    Up to `pruned_to` its readings are thinned out.
+    Up to `pruned_to` the readings are thinned out.
     """
 
     done_to: datetime
@@ -140,7 +140,7 @@ class Watermark:
 
 @record
 class Progress:
-    """The first and the last reading of a meter, and up to which one it is worked up, if any."""
+    """The first and last reading of a meter, and the last one in the statistics, if any."""
 
     first: datetime
     last: datetime
@@ -148,7 +148,7 @@ class Progress:
 
     @property
     def whole(self) -> timedelta:
-        """How much time its readings take."""
+        """The time span of its readings."""
         return self.last - self.first
 
     @property
@@ -159,9 +159,9 @@ class Progress:
 
 @cache
 def quantity_of(name: str) -> Quantity:
-    """Return the quantity of a name in a statistic, or of a quantity key.
+    """Return the quantity of a statistic's name or of a quantity key.
 
-    Raises KeyError for a name of no known quantity.
+    Raises KeyError for an unknown quantity.
     """
     return _DEMAND if name == PEAK_DEMAND else split_key(name)[0]
 
@@ -174,7 +174,7 @@ def is_energy(key: str) -> bool:
 
 @cache
 def names_of(key: str) -> tuple[str, ...]:
-    """Return what a quantity key is called in a statistic."""
+    """Return the names of a quantity key in a statistic."""
     return (
         (key,)
         if is_energy(key) or key == PEAK_DEMAND
@@ -183,15 +183,15 @@ def names_of(key: str) -> tuple[str, ...]:
 
 
 def extremes(key: str, least: float, mean: float, greatest: float) -> dict[str, float]:
-    """Return the three figures of a key, by their names."""
+    """Return the minimum, mean and maximum of a key by their names."""
     figures = (least, mean, greatest)
     return dict(zip(names_of(key), (round(one, DECIMALS) for one in figures), strict=True))
 
 
 def combine(start: datetime, parts: Sequence[Statistic], *, estimated: bool = False) -> Statistic:
-    """Combine hours to a day, or days to a month; `parts` holds one at least, in order.
+    """Combine hours to a day, or days to a month; `parts` are in order, at least one.
 
-    Energies add up, means count by the time in which their values were known.
+    Energies are summed up, means are weighted by the time for which their values were known.
     """
     energies: dict[str, float] = {}
     for part in parts:
@@ -212,7 +212,7 @@ def combine(start: datetime, parts: Sequence[Statistic], *, estimated: bool = Fa
 
 
 def by_time(parts: Sequence[tuple[Statistic, float]]) -> dict[str, float]:
-    """Return what statistics say together but for energies, each with its weight (s)."""
+    """Combine everything but energies: each value with its weight (s)."""
     names = dict.fromkeys(name for part, _ in parts for name in part.values if not is_energy(name))
     return {name: round(_combined(name, parts), DECIMALS) for name in names}
 

@@ -1,10 +1,10 @@
-"""Energy that several meters measure is counted once, however many of them are in between."""
+"""Counts energy once that several meters measure, however many of them are in a row."""
 
 from collections.abc import Iterable, Mapping
 
 from esquirell.domain.meter import Meter
 
-# By name, the meter that measures the same energy as well.
+# By name, the meter that also measures a meter's energy.
 Upstream = Mapping[str, str]
 
 
@@ -22,6 +22,6 @@ def above(name: str, upstream: Upstream) -> tuple[str, ...]:
 
 
 def behind(names: Iterable[str], upstream: Upstream) -> set[str]:
-    """Return those of some meters whose energy another one of them measures as well."""
+    """Return those of some meters whose energy another one of them also measures."""
     known = frozenset(names)
     return {name for name in known if not known.isdisjoint(above(name, upstream))}

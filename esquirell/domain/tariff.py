@@ -1,4 +1,4 @@
-"""A tariff as the configuration describes it: what a kWh costs, and when."""
+"""A tariff as configured: the price of a kWh, and when it is valid."""
 
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
@@ -20,7 +20,7 @@ _DAY = timedelta(days=1)
 
 
 def check_quarter(moment: time) -> time:
-    """Return a time of day as it is. Raises ValueError unless it is local and on a quarter."""
+    """Validate a time of day. Raises ValueError unless it is local and on a quarter of an hour."""
     if moment.tzinfo is not None:
         raise ValueError("must be a time without a zone: it is in the configured one")
     if moment.minute % QUARTER_MINUTES or moment.second or moment.microsecond:
@@ -29,7 +29,7 @@ def check_quarter(moment: time) -> time:
 
 
 def check_currency(code: str) -> str:
-    """Return a currency as it is. Raises ValueError unless it has the form of ISO 4217."""
+    """Validate a currency. Raises ValueError unless it has the form of ISO 4217."""
     if not (len(code) == CURRENCY_LETTERS and code.isascii() and code.isalpha() and code.isupper()):
         raise ValueError('must be the three letters of ISO 4217, such as "EUR"')
     return code
@@ -42,13 +42,13 @@ TimeOfDay = Annotated[time, AfterValidator(check_quarter)]
 
 @record
 class Prices:
-    """The price of a kWh, and the credit for an exported one; None where not configured."""
+    """The price of an imported kWh, and the credit for an exported one; None if not configured."""
 
     bought: Decimal | None = None
     sold: Decimal | None = None
 
     def over(self, other: "Prices") -> "Prices":
-        """Return these prices, and the other ones where there are none."""
+        """Return these prices, with missing ones taken from `other`."""
         return Prices(
             other.bought if self.bought is None else self.bought,
             other.sold if self.sold is None else self.sold,
@@ -56,11 +56,11 @@ class Prices:
 
 
 class Window(BaseModel):
-    """A part of the day, on some weekdays, between two dates, that has prices of its own.
+    """A part of the day with prices of its own, on some weekdays, between two dates.
 
-    From `begin` until just before `end`, in local time; an `end` that is not after `begin` is
-    on the next day, and the weekday is that of the beginning. `valid_until` is the first day
-    on which it does not hold any more. A price that is not given is that of the tariff.
+    It lasts from `begin` until just before `end`, in local time; if `end` is not after `begin` it
+    ends on the next day, and the weekday is that of its start. `valid_until` is the first day on
+    which it is no longer valid. A missing price is taken from the tariff.
     """
 
     model_config = ConfigDict(
@@ -77,11 +77,11 @@ class Window(BaseModel):
 
     @property
     def prices(self) -> Prices:
-        """The prices while it holds."""
+        """The prices during this window."""
         return Prices(self.import_price, self.export_price)
 
     def holds(self, local: datetime) -> bool:
-        """Whether a moment, in local time, is within it."""
+        """Whether a moment, in local time, is within this window."""
         today = local.date()
         if self.valid_from is not None and today < self.valid_from:
             return False
@@ -99,11 +99,11 @@ class Window(BaseModel):
 
 
 class Tariff(BaseModel):
-    """What energy costs for some meters (null: for all), in a currency by ISO 4217.
+    """The cost of energy for some meters (null: all), in a currency by ISO 4217.
 
-    Prices are per kWh; the first window that holds and has a price wins over them, and an
-    imported price over both. The fees are those of one contract, however many meters it has,
-    unless `fee_for_each_meter` says that each has a contract of its own.
+    Prices are per kWh; the first valid window with a price overrides them, and an imported price
+    overrides both. Fees are charged once per contract, however many meters it has, unless
+    `fee_for_each_meter` says that each meter has its own contract.
     """
 
     model_config = ConfigDict(
@@ -121,7 +121,7 @@ class Tariff(BaseModel):
     windows: tuple[Window, ...] = ()
 
     def covers(self, meter: str) -> bool:
-        """Whether it is the tariff of a meter."""
+        """Whether this tariff applies to a meter."""
         return self.meters is None or meter in self.meters
 
     def prices(self, local: datetime) -> Prices:

@@ -1,4 +1,4 @@
-"""The tasks that may be scheduled and run on request: no others can be reached from outside."""
+"""The tasks that may be scheduled and run on request; no others can be reached from outside."""
 
 import inspect
 import json
@@ -15,8 +15,8 @@ from esquirell.domain.payload import sentence
 from esquirell.domain.record import record
 from esquirell.domain.schedule import long_task_name, short_task_name
 
-# What a message for a worker says of its origin: the id of a command, the name of a schedule and
-# its interval in seconds (0: none).
+# Headers of a message for a worker that name its origin: the id of a command, the name of a
+# schedule, and the schedule's interval in seconds (0: none).
 COMMAND_HEADER = "esquirell_command"
 SCHEDULE_HEADER = "esquirell_schedule"
 EVERY_HEADER = "esquirell_every"
@@ -28,25 +28,25 @@ _UNNAMED = {
 
 
 class CeleryTask(Protocol):
-    """What is to be known of a Celery task."""
+    """The part of a Celery task that we use."""
 
     name: str
 
     @property
     def run(self) -> Callable[..., object]:
-        """What it does; of a bound task, with `self` bound already."""
+        """The task's function; of a bound task with `self` bound already."""
 
 
 Task = TypeVar("Task", bound=CeleryTask)
-# None: the signature says it. False: out of reach.
+# The model of a task's arguments. None: derived from its signature. False: not to be run by name.
 Arguments = type[BaseModel] | Literal[False] | None
 
 
 @record
 class SchedulableTask:
-    """A task by its long name, what it does, and the model of its arguments.
+    """A task: its long name, its description, and the model of its arguments.
 
-    Without `over_mqtt` it may be named everywhere but there.
+    Without `over_mqtt` it can't be run over MQTT.
     """
 
     name: str
@@ -60,9 +60,9 @@ class SchedulableTask:
         return {"name": short_task_name(self.name), "description": self.description, "args": schema}
 
     def check(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments as JSON, defaults left to the task.
+        """Validate arguments and return them as JSON, without defaults.
 
-        Raises CommandError (`invalid_payload`) when they do not fit.
+        Raises CommandError (`invalid_payload`).
         """
         try:
             model = self.arguments.model_validate(dict(args))
@@ -75,14 +75,14 @@ class SchedulableTask:
 
 @record
 class HeldTask:
-    """A task that a worker has taken; without `running_since` it waits there, for a retry say."""
+    """A task taken by a worker; without `running_since` it waits there, for example for a retry."""
 
     worker: str
     running_since: datetime | None
 
 
 class TaskRegistry:
-    """The tasks that may be scheduled and run by name: marked ones, and those of listed modules."""
+    """The tasks that may be run by name: marked ones, and those of the configured modules."""
 
     def __init__(self) -> None:
         self._marked: list[tuple[CeleryTask, Arguments]] = []
@@ -91,20 +91,20 @@ class TaskRegistry:
         self._described: dict[str, SchedulableTask | str] = {}
 
     def mark(self, task: CeleryTask, arguments: Arguments) -> None:
-        """Add a task, with the model of its arguments, or keep it out of reach."""
-        # A shared task is a promise: to look at it makes Celery read the configuration, which
-        # the mere import of a module with tasks must not need.
+        """Add a task with the model of its arguments, or exclude it."""
+        # A shared task is a proxy: accessing it makes Celery read the configuration, which merely
+        # importing a module with tasks must not require.
         self._marked.append((task, arguments))
 
     def add_listed(self, tasks: Callable[[], Iterable[CeleryTask]], *, over_mqtt: bool) -> None:
-        """Add the tasks of listed modules, all of them also `over_mqtt` if that is wanted."""
+        """Add the tasks of the configured modules, for MQTT only if `over_mqtt`."""
         self._listed, self._all_over_mqtt = tasks, over_mqtt
         self._described.clear()
 
     def get(self, name: str, source: Source = "cli") -> SchedulableTask:
-        """Return a task by its long or short name, for a command that comes from `source`.
+        """Return a task by its long or short name, for a command from `source`.
 
-        Raises CommandError (`unknown_task`) with the reason when it may not be named.
+        Raises CommandError (`unknown_task`) with the reason.
         """
         found = self._look().get(long_task_name(name))
         if isinstance(found, SchedulableTask) and _reaches(source, found):
@@ -112,23 +112,23 @@ class TaskRegistry:
         raise CommandError("unknown_task", self._refusal(name, found, source))
 
     def all(self, source: Source = "cli") -> list[SchedulableTask]:
-        """Return the tasks that a command from `source` may name, sorted by name."""
+        """Return the tasks that a command from `source` may run, sorted by name."""
         found = sorted(self._look().items())
         return [
             one for _, one in found if isinstance(one, SchedulableTask) and _reaches(source, one)
         ]
 
     def is_out_of_reach(self, name: str) -> bool:
-        """Return whether a task is marked as not to be run by name."""
+        """Whether a task is excluded from being run by name."""
         return any(given is False and task.name == name for task, given in self._marked)
 
     def problems(self) -> list[str]:
-        """Return a sentence for each task of a listed module that can't be named."""
+        """Return a sentence for each task of a configured module that can't be run by name."""
         found = sorted(self._look().items())
         return [f"{name} {problem}" for name, problem in found if isinstance(problem, str)]
 
     def _look(self) -> dict[str, SchedulableTask | str]:
-        """Return each task by its name, or why it can't be named."""
+        """Return each task by its name, or why it can't be run."""
         marks = {task.name: (task, arguments) for task, arguments in self._marked}
         listed: dict[str, tuple[CeleryTask, Arguments]] = {
             task.name: (task, None) for task in self._listed()
@@ -172,13 +172,13 @@ registry = TaskRegistry()
 
 
 def schedulable(arguments: Arguments = None) -> Callable[[Task], Task]:
-    """Mark a Celery task as one that may be scheduled and run by name, also over MQTT.
+    """Allow a Celery task to be scheduled and run by name, also over MQTT.
 
-    Its arguments are checked before a worker sees them: against `arguments`, the pydantic model
-    of its keyword arguments, or without one against its signature. False keeps a task of a
-    listed module out of reach. Put this decorator above `@shared_task`.
+    Its arguments are validated before a worker gets them: by `arguments`, the pydantic model of its
+    keyword arguments, else by its signature. False excludes a task of a configured module. Put this
+    decorator above `@shared_task`.
     """
-    # Types are looked at as they are: isinstance would look into a task, which is a promise.
+    # Types are compared directly: isinstance would evaluate a task that is still a proxy.
     if not (arguments is None or arguments is False or issubclass(type(arguments), type)):
         raise TypeError("write @schedulable() or @schedulable(Model), with parentheses")
 
@@ -192,13 +192,13 @@ def schedulable(arguments: Arguments = None) -> Callable[[Task], Task]:
 
 
 class SignatureError(ValueError):
-    """Arguments can't be checked against a signature; the text says why."""
+    """Arguments can't be validated against a signature; the text says why."""
 
 
 class _SignatureModel(BaseModel):
-    """The arguments of a function by their names, which are aliases.
+    """The arguments of a function by their names, as aliases.
 
-    A field may not be called `_x`, nor `json`; an argument may.
+    Unlike an argument, a field can't be called `_x` or `json`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -207,7 +207,7 @@ class _SignatureModel(BaseModel):
 def model_of(function: Callable[..., object]) -> type[BaseModel]:
     """Return a model of the keyword arguments of a function. Raises SignatureError.
 
-    What has no annotation takes any JSON value. Of a bound method `self` is no argument.
+    An argument without annotation accepts any JSON value. `self` of a bound method is left out.
     """
     try:
         parameters = inspect.signature(function, eval_str=True).parameters.values()
@@ -233,7 +233,7 @@ def _field(parameter: inspect.Parameter) -> Any:  # noqa: ANN401 - what create_m
 
 
 def _default(value: object) -> dict[str, Any]:
-    """Return how a default is to be declared: what is no JSON can't stand in a schema."""
+    """Return the declaration of a default; one that is not JSON can't be part of a schema."""
     if value is inspect.Parameter.empty:
         return {}
     try:
