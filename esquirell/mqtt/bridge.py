@@ -247,7 +247,7 @@ class Bridge:
         self._retained.adopt(self._topics.meter_cost(name), "cost", name)
 
     def _publish_info(self) -> None:
-        """Publish what the whole is, if that is new: with the schemas of commands it is long."""
+        """Publish `bridge/info` if it has changed: with the schemas of all commands it is long."""
         info = self._facts.info()
         if info != self._info:
             self._connection.retain(self._topics.bridge_info, info)
@@ -260,7 +260,7 @@ class Bridge:
             return
         topic = self._topics.discovery(self._topics.meter_id(name))
         if not info.is_known and self._retained.held(topic):
-            # As an earlier run announced it, until the meter has answered during this one.
+            # The announcement of an earlier run stays until the meter has answered during this one.
             self._retained.adopt(topic, "meter", name)
             return
         self._announced[name] = known
@@ -294,15 +294,15 @@ class Bridge:
         return self._publisher.state_of(name, status)
 
     def _withdraw(self, name: str, interval: float | None) -> None:
-        """Publish of an offline meter what holds no longer."""
+        """Clear the values of an offline meter that no longer hold."""
         state = self._retained.state(self._topics.meter_state(name))
         self._publisher.withdraw(name, state, hold_s(interval))
 
     def _introduce_again(self) -> None:
         """Publish everything again for a Home Assistant that has just started.
 
-        It would keep forever what was removed while it was down: it forgets only devices that it is
-        first told about and then told to forget.
+        It would keep devices forever that were removed while it was down: it forgets a device only
+        if that is announced to it and then removed.
         """
         for topic, announcement in self._memory.removed.items():
             self._connection.send(topic, announcement.encode())

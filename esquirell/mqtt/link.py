@@ -52,7 +52,7 @@ class Message:
 
 @record
 class Failure:
-    """Why a connection ended, or none came about: one sentence, empty while nothing failed.
+    """Why a connection ended or could not be opened, in one sentence; empty if nothing failed.
 
     A broker that `said_nothing` may speak another protocol, be slow, or about to start.
     """

@@ -24,13 +24,12 @@ from esquirell.mqtt.topics import Topics
 log = logging.getLogger(__name__)
 
 REMEMBERED = 4096
-# A mere new success is published every five seconds at most, two in a row at once: the readings
-# show it as well. Nine seconds for two, as polls are uneven: with one every five seconds, none is
-# left out.
+# A mere new success, which readings show as well, is published at most twice in nine seconds: of
+# polls every five seconds, which are uneven, none is left out.
 SUCCESSES = 2
 DOUBTS_EVERY = timedelta(minutes=10)
 SUCCESSES_S = 9.0
-# One that was reported says nothing that its reading, published with it, does not say as well.
+# After a report even less often: its reading is published at the same time.
 REPORTED_S = 60.0
 
 
@@ -134,7 +133,7 @@ class MqttPublisher:
         return "offline" if waits else status.state
 
     def withdraw(self, meter: str, elsewhere: bytes, hold_s: float) -> None:
-        """Publish that of an offline meter nothing but its counters is known, once that is so.
+        """Reduce the state of an offline meter to its counters, once other values no longer hold.
 
         `elsewhere` is the state that others have published; what is held back or was published
         here is newer.
@@ -239,7 +238,7 @@ class MqttPublisher:
 
 
 def _state_in(published: bytes) -> dict[str, Any]:
-    """Return the state in what anybody may have published; an empty one if it is none."""
+    """Parse a state published by anyone; an empty one if it is invalid."""
     try:
         state = parse_json(published.decode())
     except ValueError:

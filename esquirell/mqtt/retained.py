@@ -153,7 +153,7 @@ class RetainedTopics:
             self.on_work()
 
     def _take_state(self, message: Message) -> None:
-        """Leave the topic to a newer state; of the same moment ours stays, of which less holds."""
+        """Leave the topic to a newer state; of one moment ours stays, as it was reduced since."""
         topic, kept = message.topic, self._connection.retained(message.topic)
         if message.payload == kept or topic not in self._published:
             return

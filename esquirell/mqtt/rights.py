@@ -16,8 +16,8 @@ LOOK_EVERY_S = 0.02
 class RightsCheck:
     """Sends a message as large as an announcement, and one to where devices are announced.
 
-    The latter is empty and not retained: Home Assistant ignores it. What has not come back after
-    `limit_s` seconds does not come.
+    The latter is empty and not retained: Home Assistant ignores it. A message that has not come
+    back after `limit_s` seconds counts as lost.
     """
 
     def __init__(self, connection: Connection, topics: Topics, limit_s: float = LIMIT_S) -> None:

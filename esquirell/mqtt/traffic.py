@@ -135,12 +135,13 @@ def _bare(message: Message) -> Message:
 
 log = logging.getLogger(__name__)
 
-# Who waits for the broker looks at time limits; otherwise what is to be sent ends the wait.
+# While an answer of the broker is awaited, time limits are checked this often; otherwise a message
+# to send ends the wait.
 WAIT_S = 1.0
 IDLE_WAIT_S = 5.0
-# What the broker refused is sent again after so long: its rules may have changed meanwhile.
+# A refused message is sent again after this time: the broker's rules may have changed.
 REFUSED_AGAIN_S = 10.0
-# For as long a refused event is a problem, at least: two messages about health name it.
+# A refused event counts as a problem for at least this long, so that two health messages name it.
 EVENT_NAMED_S = 120.0
 
 Handler = Callable[[Message], None]
