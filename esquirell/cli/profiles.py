@@ -15,7 +15,7 @@ from esquirell.cli.values import plain, unit_of
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.profile import Datapoint, Profile
 from esquirell.profiles import find, own, shipped
-from esquirell.profiles.capture import Trial, try_capture
+from esquirell.profiles.capture import Trial, as_capture, try_capture
 from esquirell.profiles.choice import PUBLISHED
 from esquirell.profiles.document import read, read_text
 from esquirell.profiles.explanation import Explained, Explanation, explain
@@ -129,7 +129,8 @@ def try_(call: Call, file: Path, *, why: bool) -> None:
     """Decode a captured answer, as the service would.
 
     FILE is a JSON object with dps or status, and what is known about the product: product_id,
-    category, mapping or spec. An entry of tinytuya's devices.json plus its dps will do.
+    category, mapping or spec. An entry of tinytuya's devices.json plus its dps will do, and so
+    will the diagnostics of a device that Home Assistant offers for Tuya and Tuya Local.
     """
     captured = _read_capture(file)
     trial = try_capture(captured, _folder(call))
@@ -241,6 +242,7 @@ def _read_capture(file: Path) -> Mapping[str, Any]:
         raise ConfigError(
             f"{file} contains no JSON object: it must be one device with its dps or status"
         )
+    found = as_capture(found)
     for name, kinds in _KINDS.items():
         if found.get(name) is not None and not isinstance(found[name], kinds):
             wanted = " or ".join(_NAMES[kind] for kind in kinds)

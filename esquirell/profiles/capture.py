@@ -43,6 +43,26 @@ def try_capture(capture: Mapping[str, Any], directory: Path | None = None) -> Tr
     return _trial(chosen, decode(answer, chosen.profile))
 
 
+def as_capture(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a capture as it is; out of Home Assistant's diagnostics of a device, what is one.
+
+    Layouts: diagnostics.py of Tuya Local (2026.8.1), which has the datapoints alone, and of Home
+    Assistant's own Tuya integration (2026.11), whose specification names its fields differently.
+    """
+    device = document.get("data")
+    if not isinstance(device, Mapping):
+        return document
+    if isinstance(state := device.get("cached_state"), Mapping):
+        return {"dps": {dp: raw for dp, raw in state.items() if dp.isdecimal()}}
+    if isinstance(ranges := device.get("status_range"), Mapping):
+        described = [(code, one) for code, one in ranges.items() if isinstance(one, Mapping)]
+        return {
+            **device,
+            "spec": {code: {**one, "values": one.get("value")} for code, one in described},
+        }
+    return document
+
+
 def identity_of(entry: Mapping[str, Any]) -> Identity:
     """Return the product as described by an entry."""
     mapped = specified(entry.get("mapping") or {})

@@ -165,10 +165,26 @@ SPEC = {"code": "cur_voltage", "type": "Integer", "values": json.dumps(VOLT)}
         {"spec": {"cur_voltage": MAPPED["20"]}, "status": {"cur_voltage": 2391}},
         {"spec": [SPEC], "status": [{"code": "cur_voltage", "value": 2391}]},
         {"spec": {"functions": [], "status": [SPEC]}, "status": {"cur_voltage": 2391}},
+        # Home Assistant's diagnostics of a device, as it offers them for download.
+        {
+            "home_assistant": {"version": "2026.11.0"},
+            "data": {
+                "category": "cz",
+                "status_range": {"cur_voltage": {"type": "Integer", "value": VOLT}, "odd": None},
+                "status": {"cur_voltage": 2391},
+            },
+        },
     ],
 )
 def test_each_form_of_a_captured_answer(capture: Path, entry: dict[str, Any]) -> None:
     assert tried(capture, entry)["values"] == {"voltage": 239.1}
+
+
+def test_the_diagnostics_of_tuya_local_have_datapoints_alone(capture: Path) -> None:
+    state = {"1": True, "18": 235, "19": 561, "20": 2391, "updated_at": 1.0}
+    shown = tried(capture, {"data": {"name": "Plug", "status": {}, "cached_state": state}})
+    assert shown == tried(capture, {"dps": {"1": True, "18": 235, "19": 561, "20": 2391}})
+    assert shown["values"]["voltage"] == 239.1
 
 
 @pytest.mark.parametrize(
@@ -185,6 +201,7 @@ def test_each_form_of_a_captured_answer(capture: Path, entry: dict[str, Any]) ->
         ("5", "contains no JSON object"),
         ('{"product_id": "x"}', "has neither dps nor status"),
         ('{"dps": null}', "has neither dps nor status"),
+        ('{"data": {"devices": [{"status": {}}]}}', "has neither dps nor status"),
         ('{"dps": [1]}', "dps must be an object"),
         ('{"status": "x"}', "status must be an object or a list"),
         ('{"status": ["x"]}', "needs an object"),
