@@ -27,8 +27,10 @@ from esquirell.daemon.notify import notify
 from esquirell.daemon.threads import ThreadPool
 from esquirell.daemon.watchdog import Watchdog
 from esquirell.domain.errors import UnavailableError
+from esquirell.domain.process import Process
 from esquirell.domain.tasks import COMMAND_HEADER
-from esquirell.runtime.root import Runtime, current
+from esquirell.runtime.root import current
+from esquirell.services.ports import Presence
 
 END = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
@@ -151,7 +153,7 @@ class OwnConsumer(bootsteps.StartStopStep):
     Messages that wait for a thread, as tasks may never end, fill the few places of Celery's: what a
     user's code sends waits in Redis then, for any worker. Of a schedule one run waits, here. Any
     number of commands may wait, and holds up no poll. What waits for long is returned while another
-    worker is alive, which may have a thread for it.
+    worker has a thread for it.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -184,21 +186,23 @@ def _consumer(parent: CeleryConsumer, queue: str) -> TaskConsumer:
 
 def _hand_over(parent: CeleryConsumer) -> None:
     """Return to their queues the runs that wait while all threads are held."""
-    pool = cast("ThreadPool", parent.pool)
-    if pool.keeps_waiting and _others_work(current(parent.app)):
+    pool, runtime = cast("ThreadPool", parent.pool), current(parent.app)
+    if pool.keeps_waiting and others_have_room(
+        runtime.shared.presence, runtime.self_report.process()
+    ):
         for run in pool.take_back():
             state.task_ready(run)
             run.reject(requeue=True)
 
 
-def _others_work(runtime: Runtime) -> bool:
-    """Whether another worker takes what schedules and commands send."""
-    here = runtime.self_report.process()
+def others_have_room(presence: Presence, here: Process) -> bool:
+    """Whether another worker takes what schedules and commands send, and has a thread for it."""
     try:
-        processes = runtime.shared.presence.processes()
+        processes = presence.processes()
     except UnavailableError:
         return False
-    return any(one.alive and "worker" in one.roles and not one.is_same(here) for one in processes)
+    working = [one for one in processes if one.alive and "worker" in one.roles and not one.full]
+    return any(not one.is_same(here) for one in working)
 
 
 class ConsumerHeartbeat(bootsteps.StartStopStep):
@@ -272,10 +276,17 @@ class Workload:
                     LONG_S / 60,
                 )
         self._named = {task.id for task in long}
-        # In a pool of threads polls have slots of their own.
-        slots = [task for task in long if not getattr(task, "is_poll", False)]
-        self._note(blocked=len(slots) >= self._places())
+        self._note(blocked=self._fill(long))
         return self.is_blocked
+
+    def is_full(self) -> bool:
+        """Return whether running tasks occupy all slots."""
+        return self._fill(task for task in self._taken() if task.time_start)
+
+    def _fill(self, tasks: Iterable[Task]) -> bool:
+        # In a pool of threads polls have slots of their own.
+        slots = [task for task in tasks if not getattr(task, "is_poll", False)]
+        return len(slots) >= self._places()
 
     def asked_for(self) -> dict[str, float | None]:
         """Return the tasks that came from a command, by id, with the unix time since each runs."""

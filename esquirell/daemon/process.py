@@ -71,7 +71,7 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     with node_name(role.node, runtime.settings.lock_dir) as name:
         worker = build_worker(runtime, role, pool, name)
         workload = Workload(lambda: pool_of(worker).num_processes)
-        runtime.self_report.duties = duties_of(runtime, role, lambda: workload.is_blocked)
+        runtime.self_report.duties = duties_of(runtime, role, workload)
         Parts.watchdog = _watchdog(runtime, role, workload=workload)
         # Celery has installed its own handler there, which restarts the worker.
         Parts.on_start = lambda: _after_fork(runtime, pool)

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import cast
 
+from esquirell.celery import Loader
+from esquirell.daemon.celery_worker import Workload
 from esquirell.daemon.following import following_broker, following_meters
 from esquirell.daemon.lock import (
     RedisClaim,
@@ -131,13 +134,19 @@ def beat(runtime: Runtime) -> Role:
     return Role(("beat",), (ServicePart("beat", beat.make),), standing_by=beat.standing_by)
 
 
-def duties_of(
-    runtime: Runtime, role: Role, blocked: Callable[[], bool] = lambda: False
-) -> ProcessRoles:
-    """Return what a process of this role reports about itself; `blocked` is its worker's state."""
+def duties_of(runtime: Runtime, role: Role, workload: Workload | None = None) -> ProcessRoles:
+    """Return what a process of this role, with this workload, reports about itself."""
     served = tuple(queue or DEFAULT_QUEUE for queue in runtime.polling.served)
     works = any(name.partition("@")[0] == "worker" for name in role.names)
-    return ProcessRoles(role.names, role.standing_by, served if works else (), blocked, role.rivals)
+    missing = cast("Loader", runtime.app.loader).problems.values()
+    return ProcessRoles(
+        role.names,
+        role.standing_by,
+        served if works else (),
+        workload.is_full if workload else lambda: False,
+        lambda: workload is not None and workload.is_blocked,
+        lambda: (*role.rivals(), *missing),
+    )
 
 
 def bridge(runtime: Runtime) -> Role:

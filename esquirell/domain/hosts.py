@@ -48,6 +48,18 @@ def check_peer(text: str) -> str:
     return host
 
 
+# No more of those that are called private: link-local ones and those for tests are nobody's home.
+_HOMES = [
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fc00::/7", "::1")
+]
+
+
+def is_at_home(host: str) -> bool:
+    """Whether this is an address of a private network, or of this machine."""
+    return _is_address(host) and any(ipaddress.ip_address(host) in home for home in _HOMES)
+
+
 def nameless(host: str, setting: str) -> str:
     """Return the sentence for a name without an address; `setting` is where to change it."""
     said = f"the name {host!r} has no address"

@@ -6,7 +6,7 @@ from typing import Any
 
 from esquirell.domain.record import record
 
-KEYS = ("host", "roles", "since", "standing_by", "queues", "spooled", "problems")
+KEYS = ("host", "roles", "since", "standing_by", "queues", "spooled", "problems", "full")
 
 
 @record
@@ -14,8 +14,9 @@ class Process:
     """One process: its `roles`, each with its start (ISO 8601), and what keeps it from working.
 
     `standing_by` are roles in which another process is active, `queues` those that a worker takes
-    tasks from; `spooled` counts the readings that it holds back. `problems` are sentences. It was
-    last heard of `gone_s` seconds ago; None while it is alive.
+    tasks from, `spooled` counts the readings that it holds back. `problems` are sentences. It is
+    `full` while tasks hold all its threads. It was last heard of `gone_s` seconds ago; None while
+    it is alive.
     """
 
     host: str
@@ -25,6 +26,7 @@ class Process:
     queues: tuple[str, ...] = ()
     spooled: int = 0
     problems: tuple[str, ...] = ()
+    full: bool = False
     gone_s: int | None = None
 
     @property
@@ -71,6 +73,7 @@ def process_of(shape: Mapping[str, Any]) -> Process:
         _texts(shape.get("queues", ())),
         int(shape.get("spooled", 0)),
         _texts(shape.get("problems", ())),
+        bool(shape.get("full", False)),
     )
 
 

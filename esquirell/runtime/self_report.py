@@ -27,14 +27,16 @@ MOST_LATE_S = 20.0
 class ProcessRoles:
     """What the daemon knows about this process.
 
-    `blocked` says when it can't work on anything, `rivals` what is wrong with other services.
+    `full` says when its tasks hold all its threads, `blocked` when they have done so for long.
+    `problems` are sentences on what is wrong with other services, and with a user's tasks.
     """
 
     roles: tuple[str, ...] = ()
     standing_by: Callable[[], tuple[str, ...]] = tuple
     queues: tuple[str, ...] = ()
+    full: Callable[[], bool] = lambda: False
     blocked: Callable[[], bool] = lambda: False
-    rivals: Callable[[], tuple[str, ...]] = tuple
+    problems: Callable[[], tuple[str, ...]] = tuple
 
 
 class Punctuality:
@@ -112,6 +114,7 @@ class SelfReport:
             duties.queues,
             polling.poller.waiting if polling.reads else 0,
             tuple(self.problems()),
+            duties.full(),
         )
 
     def problems(self) -> list[str]:
@@ -125,7 +128,7 @@ class SelfReport:
         if self._mqtt.is_connected:
             yield from self._mqtt.connection.problems
         yield from self._damaged()
-        yield from self.duties.rivals()
+        yield from self.duties.problems()
         if not polling.reads:
             return
         waits = polling.poller.delivery.saver.problems

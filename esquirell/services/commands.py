@@ -56,7 +56,10 @@ class Commands:
         except Exception:  # no record may stay without a result
             log.exception(UNEXPECTED, request.command)
             answer = INTERNAL
-        self._jobs.end(record.id, answer, answered=True)
+        if answer.status == "error":
+            self._jobs.refuse(record, answer)
+        else:
+            self._jobs.end(record.id, answer, answered=True)
         return answer
 
 

@@ -1,6 +1,5 @@
 """Adds, changes, exchanges and removes meters while the service runs."""
 
-import ipaddress
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from esquirell.domain.counters import GONE
 from esquirell.domain.device import Device
 from esquirell.domain.errors import CommandError, ConfigError, DiskError, unknown_meter
+from esquirell.domain.hosts import is_at_home
 from esquirell.domain.meter import CALM_PUBLISH_EVERY_S, Meter
 from esquirell.domain.payload import sentence
 from esquirell.domain.reading import Reading, payload
@@ -245,20 +245,12 @@ def _meter(name: str, table: Mapping[str, Any]) -> Meter:
         meter = Meter.model_validate({**table, "name": name})
     except ValidationError as error:
         raise CommandError("invalid_payload", sentence(error)) from None
-    if meter.address != "auto" and not _is_private(meter.address):
+    if meter.address != "auto" and not is_at_home(meter.address):
         raise CommandError(
             "invalid_payload",
             'address: must be an address of your network, such as 192.168.1.50, or "auto"',
         )
     return meter
-
-
-def _is_private(address: str) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return parsed.is_private and not parsed.is_unspecified and not parsed.is_multicast
 
 
 def _shape(reading: Reading) -> Table:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from esquirell.domain.clock import Clock
-from esquirell.domain.command import Answer, CommandRecord, Request
+from esquirell.domain.command import MASK, Answer, CommandRecord, Request
 from esquirell.domain.errors import CommandError, UnavailableError
 from esquirell.domain.tasks import HeldTask
 from esquirell.services.command_table import COMMANDS, Change, Job
@@ -96,6 +96,15 @@ class Jobs:
     def send(self, command_id: str, work: Work) -> None:
         """Send it to a worker. Raises UnavailableError."""
         self._sender.send(work.task, work.kwargs, command_id, EXPIRES_S, work.schedule)
+
+    def refuse(self, record: CommandRecord, answer: Answer) -> None:
+        """Record that a command was refused, without the arguments of its task.
+
+        Any of them may be a password. A repeat of it is judged anew. Raises UnavailableError.
+        """
+        has_args = bool(record.request.get("args"))
+        kept = {**record.request, "args": MASK} if has_args else None
+        self._log.finish(record.id, self._clock(), answer, answered=True, instead=kept)
 
     def end(self, command_id: str, answer: Answer, *, answered: bool) -> None:
         """Record the result of a command; `answered` if it has been answered.

@@ -78,10 +78,19 @@ class CommandLog(Protocol):
     def record(self, record: CommandRecord) -> None:
         """Add a command. Raises UnavailableError."""
 
-    def finish(self, command_id: str, at: datetime, answer: Answer, *, answered: bool) -> None:
+    def finish(
+        self,
+        command_id: str,
+        at: datetime,
+        answer: Answer,
+        *,
+        answered: bool,
+        instead: Mapping[str, Any] | None = None,
+    ) -> None:
         """Record the result of a command, and whether it was `answered` already.
 
-        An unknown id is ignored. Raises UnavailableError.
+        `instead` takes the place of its payload, and no repeat of it is found any more. An unknown
+        id is ignored. Raises UnavailableError.
         """
 
     def get(self, command_id: str) -> CommandRecord | None:

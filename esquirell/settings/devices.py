@@ -5,7 +5,6 @@ in which Home Assistant keeps those of Tuya Local and LocalTuya, the list of tuy
 tuya-mqtt and others use, and rustuya-bridge's `rustuya.json`, an object with a device per id.
 """
 
-import ipaddress
 import itertools
 import json
 from collections.abc import Container, Mapping, Sequence
@@ -16,6 +15,7 @@ from pydantic import SecretStr, ValidationError
 
 from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.hosts import is_at_home
 from esquirell.domain.inference import infer, specified
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion, key_as_pasted
 from esquirell.domain.record import record
@@ -339,13 +339,8 @@ def _unique_label(label: str, taken: Container[str]) -> str:
 
 def _address(device: Entry) -> str:
     """Return the device's address on the home network; the cloud may list the public one."""
-    for key in ("last_ip", "ip"):
-        try:
-            if ipaddress.ip_address(_text(device, key)).is_private:
-                return _text(device, key)
-        except ValueError:
-            continue
-    return "auto"
+    listed = (_text(device, key) for key in ("last_ip", "ip"))
+    return next(filter(is_at_home, listed), "auto")
 
 
 def _protocol(device: Entry) -> ProtocolVersion:

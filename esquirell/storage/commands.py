@@ -1,6 +1,7 @@
 """The log of commands in the database, from which a command's result is read."""
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -30,13 +31,22 @@ class CommandLog:
             connection.execute(insert_new(connection.dialect.name, command_log), [_to_row(record)])
 
     def finish(
-        self, command_id: str, at: datetime, answer: Answer, *, answered: bool = False
+        self,
+        command_id: str,
+        at: datetime,
+        answer: Answer,
+        *,
+        answered: bool = False,
+        instead: Mapping[str, Any] | None = None,
     ) -> None:
         """Record the result of a command; an unknown id is ignored, and so is a second result.
 
-        `answered`: the result has been sent already. Raises UnavailableError.
+        `answered`: the result has been sent already. `instead` takes the place of its payload, and
+        no repeat of it is found any more. Raises UnavailableError.
         """
         end = {"status": answer.status, "ended_at": at, "answer": _answer_to_json(answer)}
+        if instead is not None:
+            end |= {"request": dict(instead), "transaction_key": None}
         change = (
             update(command_log)
             .where(command_log.c.id == command_id, command_log.c.ended_at.is_(None))

@@ -39,6 +39,22 @@ def named(service: Service, words: str) -> None:
     eventually(is_named, WITHIN_S, f"health says {words}")
 
 
+def test_a_module_of_tasks_can_not_be_imported(
+    start: Callable[..., Service], config: str, tmp_path: Path
+) -> None:
+    module = tmp_path / "broken_tasks.py"
+    module.write_text("import no_such_library\n")
+    service = start(f'tasks.modules = ["broken_tasks"]\n{config}')
+    eventually(lambda: service.readings() > 1)
+    sentence = "module broken_tasks can't be imported, so its tasks are missing: ModuleNotFound"
+    named(service, sentence)
+    assert sentence in esquirell_process("--config", str(service.config), "doctor").out
+    module.write_text("")
+    assert service.stop() == 0
+    service.start()
+    sound(service)
+
+
 def test_the_state_directory_is_taken_away_and_put_back(
     start: Callable[..., Service], config: str, tmp_path: Path
 ) -> None:

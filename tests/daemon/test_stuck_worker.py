@@ -1,13 +1,19 @@
-"""A worker whose only thread is held by a task that never ends, beside another worker."""
+"""A worker whose threads are all held by tasks that never end, beside another worker."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from support.redis_server import RedisProcess
 from support.service import Service
 from support.waiting import eventually
+
+from esquirell.broker.processes import Presence
+from esquirell.daemon.celery_worker import others_have_room
+from esquirell.domain.process import Process
 
 TASKS = """
 import pathlib
@@ -69,3 +75,16 @@ def test_what_waits_in_it_goes_to_the_other(
     finally:
         (tmp_path / "end").touch()
     assert "Traceback" not in first.log + second.log
+
+
+def test_it_keeps_what_waits_while_the_other_is_full_too(server: RedisProcess) -> None:
+    here = Process("here", ("worker",), "2026-11-22T10:15:00Z", full=True)
+    other = Process("there", ("worker", "beat"), "2026-11-22T10:15:00Z")
+    presence, others = Presence(server.client, "here"), Presence(server.client, "there")
+    presence.announce(here, here.roles)
+    assert not others_have_room(presence, here)
+    for is_full in (False, True):
+        others.announce(replace(other, full=is_full), other.roles)
+        assert others_have_room(presence, here) != is_full
+    server.kill()
+    assert not others_have_room(presence, here)

@@ -59,6 +59,15 @@ def test_a_worker_is_blocked_while_such_tasks_hold_all_places(
     assert not bench.workload.blocked(), "it has a slot of its own"
 
 
+def test_a_worker_is_full_while_tasks_of_any_age_hold_all_places(bench: Bench) -> None:
+    bench.tasks = [Running("first", bench.now), Running("waits", None)]
+    bench.tasks.append(Running("poll", bench.now, is_poll=True))
+    assert not bench.workload.is_full()
+    bench.tasks.append(Running("second", bench.now))
+    assert bench.workload.is_full()
+    assert not bench.workload.blocked()
+
+
 def test_requested_tasks_are_told_apart_from_scheduled_ones(bench: Bench) -> None:
     asked = {COMMAND_HEADER: "id"}
     bench.tasks = [Running("a", 5.0), Running("b", 6.0, "x", asked), Running("c", None, "x", asked)]

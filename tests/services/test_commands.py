@@ -128,6 +128,39 @@ def test_an_unknown_name_is_answered_with_the_known_ones(
     assert Bench(from_file()).ask(command, **data)["error"] == sentence
 
 
+REFUSED = [
+    ("task/run", {"task": "no.such.task"}, "unknown_task"),
+    ("task/run", {"task": "my_house.tasks.heat"}, "invalid_payload"),
+    ("schedule/add", {"name": "x", "every": 5, "task": "my_house.tasks.heat"}, "invalid_payload"),
+    ("schedule/set", {"name": "fetch"}, "invalid_payload"),
+]
+
+
+@pytest.mark.parametrize(("command", "data", "code"), REFUSED)
+def test_the_arguments_of_a_refused_command_are_not_kept(
+    command: str, data: dict[str, Any], code: str
+) -> None:
+    bench = Bench(from_file())
+    for said in ("hunter2", "another"):
+        answer = bench.ask(command, **data, args={"pin": said}, transaction="t")
+        assert answer["code"] == code, "a repeat is judged anew"
+    assert len(bench.log.records) == 2
+    assert "hunter2" not in str(bench.log.records)
+    assert all(record.request["args"] == "***" for record in bench.log.records.values())
+
+
+def test_those_of_a_task_that_no_worker_can_be_given_are_not_kept() -> None:
+    bench = Bench(from_file())
+    bench.sender.away = True
+    args = {"degrees": 21}
+    assert bench.code("task/run", task="my_house.tasks.heat", args=args) == "unavailable"
+    (record,) = bench.log.records.values()
+    assert record.request["args"] == "***"
+    bench.sender.away = False
+    bench.ask("task/run", task="my_house.tasks.heat", args=args)
+    assert list(bench.log.records.values())[1].request["args"] == args
+
+
 def test_there_are_so_many_schedules_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edits, "MOST_SCHEDULES", 2)
     bench = Bench(from_file())

@@ -46,8 +46,18 @@ class CommandLog:
             raise UnavailableError("the database is unreachable")
         self.records[record.id] = record
 
-    def finish(self, command_id: str, at: datetime, answer: Answer, *, answered: bool) -> None:
+    def finish(
+        self,
+        command_id: str,
+        at: datetime,
+        answer: Answer,
+        *,
+        answered: bool,
+        instead: Mapping[str, Any] | None = None,
+    ) -> None:
         old = self.records[command_id]
+        if instead is not None:
+            old = replace(old, request=instead, transaction_key=None)
         self.records[command_id] = replace(
             old, ended_at=at, answer=answer, reply=None if answered else old.reply
         )
