@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 
 # Without byte code every start of Python is slower, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE
+# The tests see what users see: Python buffers its output.
+unexport PYTHONUNBUFFERED
 
 .PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant faults soak mutants properties docker systemd home-assistant-app deb help clean browser screenshots proxy
 
