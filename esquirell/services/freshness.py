@@ -39,11 +39,11 @@ class FreshStatistics:
             return
         # After waiting for another thread, most of it is done.
         with self._working:
-            now = self._clock()
             due = self._due(names)
             if due:
                 self._statistics.rollup(meters=due)
-            self._done_at |= dict.fromkeys(due, now)
+            # If it took longer than they stay fresh, they are shown nevertheless.
+            self._done_at |= dict.fromkeys(due, self._clock())
 
     def are_fresh(self, meters: Sequence[str]) -> bool:
         """Whether those of all these meters are up to date."""

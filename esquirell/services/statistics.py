@@ -32,6 +32,8 @@ LONG_S, BREATH_S = 0.05, 0.05
 # Raised for unusable values, as from a damaged disk.
 _UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _WINDOW = timedelta(hours=6)
+# With fewer readings, as in thinned-out history, writing the hours takes as long as these.
+_WINDOW_READINGS = 360
 _LEAST = timedelta(milliseconds=1)
 _DAY = timedelta(days=1)
 
@@ -64,8 +66,10 @@ class Statistics:
             self._store.rewind(names, since)
         looked_at = dict.fromkeys(names, 0)
         behind = list(names)
+        # Readings that are stored meanwhile would keep a slow computer busy for ever.
+        now = self._clock()
         while behind:
-            for name, new in self.steps(behind).items():
+            for name, new in self.steps(behind, now).items():
                 looked_at[name] += new
                 if not new:
                     behind.remove(name)
@@ -88,18 +92,20 @@ class Statistics:
         days = max(progress.whole for progress in meters) // _DAY + 1
         return days * sum((progress.done for progress in meters), timedelta()) // whole, days
 
-    def steps(self, meters: Sequence[str]) -> dict[str, int]:
+    def steps(self, meters: Sequence[str], now: datetime | None = None) -> dict[str, int]:
         """Process the next readings of meters in one transaction; return how many were new.
 
+        Readings after `now`, by default the present, wait: a wrong clock may have taken them.
         Meters for which there was no time are not in the result: their turn comes with the next
         call. A meter with damaged stored data does not affect the others, and counts as one without
         new readings. Raises UnavailableError if none can be processed; then nothing has changed.
         """
+        now = now or self._clock()
         failed: dict[str, UnavailableError] = {}
         done: dict[str, int] | None = None
         while done is None:
             try:
-                done = self._together([meter for meter in meters if meter not in failed])
+                done = self._together([name for name in meters if name not in failed], now)
             except _StepError as error:
                 failed[error.meter] = error.cause
                 if failed.keys() == set(meters):
@@ -108,14 +114,14 @@ class Statistics:
             log.error("the statistics of %s stay as they are: %s", meter, cause)
         return done | dict.fromkeys(failed, 0)
 
-    def _together(self, meters: Sequence[str]) -> dict[str, int]:
+    def _together(self, meters: Sequence[str], now: datetime) -> dict[str, int]:
         began = time.monotonic()
         new: dict[str, int] = {}
         meter = None
         try:
             with self._store.transactions(meters) as turns:
                 for turn in turns:
-                    meter, now = turn.meter, self._clock()
+                    meter = turn.meter
                     new[meter] = Step(turn, self._calendar, now, self.step_readings).run()
                     meter = None
                     if time.monotonic() - began > self.together_s:
@@ -155,7 +161,6 @@ class Step:
         self._transaction = transaction
         self._meter = transaction.meter
         self._calendar = calendar
-        # Readings from the future, taken by a wrong clock, wait until their time.
         self._until = now + _LEAST
         self._limit = limit
         self._done_to: datetime | None = None
@@ -231,7 +236,7 @@ class Step:
         return has_news and self._looked_at >= self._limit
 
     def _note(self, batch: Batch, news: datetime) -> None:
-        self._looked_at += len(batch.moments)
+        self._looked_at += max(len(batch.moments), _WINDOW_READINGS)
         self._new += len(batch.moments) - bisect_left(batch.moments, news.timestamp())
         if batch.moments:
             self._done_to = datetime.fromtimestamp(batch.moments[-1], UTC)

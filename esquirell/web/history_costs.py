@@ -108,5 +108,13 @@ class CostHistory(Sections):
         yield from cost_lines(rows, self.calendar, period)
 
     def _billed(self) -> list[str]:
-        costs = self.storage.costs
-        return [name for name in self.selection.meters if costs.tariff_of(name)]
+        """Return the chosen meters with a tariff; those without give way to their submeters."""
+        found = (name for chosen in self.selection.meters for name in self._billed_of(chosen))
+        return list(dict.fromkeys(found))
+
+    def _billed_of(self, meter: str) -> Iterator[str]:
+        if self.storage.costs.tariff_of(meter):
+            yield meter
+        else:
+            for below in self.recorded.below(meter):
+                yield from self._billed_of(below)

@@ -47,6 +47,13 @@ def test_a_clock_that_is_set_back_makes_nothing_fresh() -> None:
     assert len(statistics.worked_up) == 2
 
 
+def test_statistics_that_took_long_are_fresh_nevertheless() -> None:
+    moments = iter([NOON, NOON, NOON + 3 * FRESH_FOR, NOON + 3 * FRESH_FOR])
+    fresh = FreshStatistics(Statistics(), lambda: next(moments))
+    fresh.ensure(["main"])
+    assert fresh.are_fresh(["main"])
+
+
 class Slow(Statistics):
     def __init__(self) -> None:
         super().__init__()

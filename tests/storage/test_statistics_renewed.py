@@ -260,6 +260,13 @@ def test_a_step_takes_ten_thousand_readings_and_the_rest_of_their_six_hours(
     assert shop.statistics.steps(["main"]) == {"main": 6 * 1800}
 
 
+def test_a_step_takes_a_week_of_thinned_out_history(sqlite: Database) -> None:
+    shop = Workshop(sqlite)
+    shop.now = MIDNIGHT + 30 * 24 * HOUR
+    shop.put(*((MIDNIGHT + n * HOUR / 2, {"voltage": 230.0}) for n in range(30 * 48)))
+    assert shop.statistics.steps(["main"]) == {"main": 7 * 48}
+
+
 def test_only_new_readings_are_counted(shop: Workshop) -> None:
     every = list(minutes(90))
     shop.put(*every[:80])

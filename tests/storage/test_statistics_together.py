@@ -65,6 +65,23 @@ def test_ten_meters_take_one_transaction(shop: Workshop) -> None:
     assert shop.everything() == shop.from_scratch()
 
 
+def test_readings_that_arrive_meanwhile_do_not_prolong_it(shop: Workshop) -> None:
+    class Busy(Counted):
+        """Each transaction takes longer than until the next reading."""
+
+        @contextmanager
+        def transactions(self, names: Sequence[str]) -> Iterator[Iterator[store.Transaction]]:
+            with super().transactions(names) as turns:
+                yield turns
+            assert len(self.taken) < 9, "it goes on for ever"
+            shop.now += MINUTE
+            shop.readings.add([Reading(METERS[0], shop.now, {"energy_import": 99.0})], {})
+
+    shop.now = MIDNIGHT + 90 * MINUTE
+    statistics = Statistics(Busy(shop.database), Calendar("UTC"), lambda: shop.now)
+    assert statistics.rollup(meters=METERS[:1]) == {METERS[0]: 90}
+
+
 def test_a_transaction_that_takes_long_leaves_the_others_for_the_next(shop: Workshop) -> None:
     counted, statistics = worked_up(shop)
     statistics.together_s = 0.0

@@ -90,3 +90,16 @@ def test_a_sum_of_costs_counts_energy_once_and_each_fee(tmp_path: Path) -> None:
     assert alone
     total = float(figures_of(alone.cells)[-1].removesuffix(" zł"))
     assert whole == pytest.approx(total + sum(fees[1:]), abs=0.011)
+
+
+def test_without_a_tariff_of_its_own_a_meter_costs_what_its_submeters_cost(tmp_path: Path) -> None:
+    flats = HOME.model_copy(update={"meters": ("pump", "car")})
+    query = "show=cost&span=month&at=2026-10-25"
+    with past_house(tmp_path, flats) as storage:
+        (house,) = sections(storage, query)
+        billed = {row["meter"] for row in csv_of(storage, query)}
+        (both,) = sections(storage, f"{query}&meter=pump&meter=car")
+        (all_,) = sections(storage, f"{query}&meter=main&meter=pump&meter=car")
+    assert [series.meter for series in house.figure.series] == ["pump", "car"]
+    assert billed == {"pump", "car"}
+    assert table(house).sums == table(both).sums == table(all_).sums
