@@ -104,7 +104,12 @@ class _ReportCollector(Collector):
         yield _gauge("spooled_readings", "Readings waiting for the database.", database["spooled"])
         yield _gauge("queue_length", "Tasks waiting for a worker.", queue["length"])
         yield _gauge("queue_age_seconds", "Age of the oldest waiting task.", queue["oldest_s"])
-        yield _per("role", "Whether a role is alive.", _alive(report["roles"]), "role_up")
+        yield _per(
+            "role",
+            "Whether a role is alive.",
+            {name: float(role["alive"]) for name, role in report["roles"].items()},
+            "role_up",
+        )
         meters = report["meters"]
         yield _per("meter", "Failed polls in a row.", _failures(meters), "meter_failures")
         yield _per(
@@ -127,10 +132,6 @@ def _per(label: str, text: str, values: Mapping[str, float], name: str) -> Gauge
     for key, value in values.items():
         family.add_metric([key], value)
     return family
-
-
-def _alive(roles: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(role["alive"]) for name, role in roles.items()}
 
 
 def _failures(meters: Mapping[str, Any]) -> dict[str, float]:

@@ -119,19 +119,14 @@ def capture(call: Call, name: str, output: Path | None) -> None:
     like a serial number are left out. `esquirell profiles try` reads it.
     """
     meter = _meter(call, name)
-    if output:
-        _refuse_existing(output)
+    if output and os.path.lexists(output):
+        raise ConfigError(f"{output} already exists: name another file")
     captured = _capture(call.runtime, meter)
     if output is None:
         print_json(captured)
         return
     private_files.write({output: json.dumps(captured, ensure_ascii=False, indent=2) + "\n"})
     say(f"Written: {output}; review it before you publish it")
-
-
-def _refuse_existing(output: Path) -> None:
-    if os.path.lexists(output):
-        raise ConfigError(f"{output} already exists: name another file")
 
 
 def _capture(runtime: "Runtime", meter: Meter) -> Mapping[str, Any]:

@@ -1,12 +1,15 @@
 """`esquirell mqtt`: maintenance of the broker's topics; a short connection to the broker."""
 
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import click
 
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.output import print_json, say
+
+if TYPE_CHECKING:
+    from esquirell.runtime.unconfigured import Connection
 
 REACH_S = 6.0
 LEAVE_S = 3.0
@@ -50,19 +53,7 @@ def _advice(found: list[str]) -> str:
     )
 
 
-class Connection(Protocol):
-    """The state of a connection: whether it is established, else why not."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether the broker has accepted the connection."""
-
-    @property
-    def trouble(self) -> str:
-        """Why there is no connection, in one sentence; empty while none has failed."""
-
-
-def reach(connection: Connection) -> str | None:
+def reach(connection: "Connection") -> str | None:
     """Wait until the connection is established; return why if it is not."""
     deadline = time.monotonic() + REACH_S
     while not connection.connected:

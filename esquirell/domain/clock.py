@@ -1,7 +1,8 @@
 """The clock that is passed to everything that needs the time, and when it is doubted."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal
 
 # A clock showing a time before this release is wrong.
 RELEASED = datetime(2026, 11, 1, tzinfo=UTC)
@@ -9,14 +10,10 @@ RELEASED = datetime(2026, 11, 1, tzinfo=UTC)
 BEHIND = timedelta(hours=1)
 AHEAD = timedelta(days=1)
 
+Clock = Callable[[], datetime]
+"""Returns the present moment, aware and in UTC."""
+
 Doubt = Literal["unreleased", "behind", "ahead"]
-
-
-class Clock(Protocol):
-    """A source of the time, aware and in UTC."""
-
-    def __call__(self) -> datetime:
-        """Return the present moment."""
 
 
 def doubt(now: datetime, newest: datetime | None) -> Doubt | None:

@@ -76,8 +76,13 @@ def meter_device(topics: Topics, info: MeterInfo, about: About) -> dict[str, obj
     name, keys = info.meter.name, info.keys
     produces = info.profile is not None and info.profile.is_inverter
     sensors = {key: entities.quantity(topics, name, key, keys, produces=produces) for key in keys}
-    cost = _cost_sensors(topics, name, info.currency) if info.currency else _no_cost_sensors()
-    # As with the costs, a component with nothing but a platform removes an earlier one.
+    # A component with nothing but a platform removes an earlier one.
+    cost = {
+        f"cost_{period}": _sensor(topics, name, period, info.currency)
+        if info.currency
+        else {"platform": "sensor"}
+        for period in _SENSORS
+    }
     fault = entities.fault(topics, name) if info.reports_faults else {"platform": "binary_sensor"}
     return {
         "device": _meter(topics, info, about),
@@ -193,15 +198,6 @@ def _bridge(topics: Topics, about: About) -> dict[str, object]:
 
 def _origin(about: About) -> dict[str, object]:
     return {"name": ORIGIN, "sw_version": about.version}
-
-
-def _no_cost_sensors() -> dict[str, Entity]:
-    """Return what removes the sensors: components with nothing but a platform."""
-    return {f"cost_{period}": {"platform": "sensor"} for period in _SENSORS}
-
-
-def _cost_sensors(topics: Topics, meter: str, currency: str) -> dict[str, Entity]:
-    return {f"cost_{period}": _sensor(topics, meter, period, currency) for period in _SENSORS}
 
 
 def _sensor(topics: Topics, meter: str, period: str, currency: str) -> Entity:

@@ -60,10 +60,6 @@ def _year(local: datetime, _: Words) -> str:
     return str(local.year)
 
 
-def _none(_: datetime, __: Words) -> str:
-    return ""
-
-
 def _minutes(every: int) -> Level:
     return Level(lambda at: at.minute % every == 0, _clock, _date, every * 60)
 
@@ -89,7 +85,7 @@ def _years(every: int) -> Level:
     def fits(at: datetime) -> bool:
         return at.day == 1 and at.month == 1 and at.year % every == 0
 
-    return Level(fits, _year, _none, every * 365 * DAY_S)
+    return Level(fits, _year, lambda *_: "", every * 365 * DAY_S)
 
 
 _MONDAYS = Level(lambda at: at.weekday() == _MONDAY, _day, _month_and_year, 7 * DAY_S)

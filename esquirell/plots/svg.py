@@ -12,9 +12,8 @@ from math import ceil
 from esquirell.domain.record import record
 from esquirell.plots import shapes
 from esquirell.plots.axes import marks
-from esquirell.plots.box import Box, colour_of, cut, px, text
+from esquirell.plots.box import LETTER, Box, colour_of, cut, px, rect, text
 from esquirell.plots.figure import Figure
-from esquirell.plots.legend import Legend
 from esquirell.plots.words import ENGLISH, Words
 
 WIDE, NARROW = 960, 420
@@ -24,6 +23,12 @@ _INSIDE = 228
 _PANEL, _PANEL_TOP, _PANEL_INSIDE = 104, 44, 58
 # How much wider bold letters are.
 _BOLD = 1.2
+# The legend: the height of a row, the size of a key, the room beside and after it.
+_LINE = 18
+_KEY = 12
+_BESIDE_KEY = 18
+_AFTER = 18
+_ESTIMATED = "rest"
 # Below this width two panels stand side by side, else four.
 _SMALL = 600
 # A band is useful as long as others do not hide it.
@@ -69,9 +74,59 @@ def as_drawn(figure: Figure, words: Words = ENGLISH) -> Figure:
     return figure.reduced(words).scaled()
 
 
+class _Legend:
+    """The rows of a legend between two edges; one series needs none, as it is in the title."""
+
+    def __init__(self, figure: Figure, words: Words, edges: tuple[float, float]) -> None:
+        self._estimated = words.estimated if figure.is_estimated else ""
+        entries = [
+            (series.name, f"{colour_of(series)}{' p-down' if series.down else ''}")
+            for series in figure.series
+            # Many meters have a key for what they export, and never say anything of it.
+            if series.points or not series.down
+        ]
+        if self._estimated:
+            entries.append((self._estimated, _ESTIMATED))
+        is_needed = len(entries) > 1 and not figure.panels
+        self._rows = list(_legend_rows(entries, edges)) if is_needed else []
+
+    @property
+    def height(self) -> int:
+        """How much room it takes."""
+        return len(self._rows) * _LINE
+
+    def draw(self, hatch: str) -> Iterator[str]:
+        """Draw it; `hatch` fills estimates."""
+        for number, row in enumerate(self._rows):
+            y = 14 + number * _LINE
+            for x, name, colour in row:
+                yield rect(f"p-key {colour}", x, y - 10, (_KEY, _KEY), ' rx="2"')
+                if name == self._estimated:
+                    yield rect("p-hatch", x, y - 10, (_KEY, _KEY), hatch)
+                yield text("p-name", x + _BESIDE_KEY, y, name)
+
+
+def _legend_rows(
+    entries: list[tuple[str, str]], edges: tuple[float, float]
+) -> Iterator[list[tuple[float, str, str]]]:
+    """Yield the rows: place, name and class of each entry."""
+    left, right = edges
+    row: list[tuple[float, str, str]] = []
+    x = left
+    for name, colour in entries:
+        words = cut(name, right - left - _BESIDE_KEY)
+        wide = _BESIDE_KEY + len(words) * LETTER + _AFTER
+        if row and x + wide > right:
+            yield row
+            row, x = [], left
+        row.append((x, words, colour))
+        x += wide
+    yield row
+
+
 def _picture(figure: Figure, words: Words, width: int, name: str) -> "_Picture":
     shown = as_drawn(figure, words)
-    legend = Legend(shown, words, (_LEFT, width - _RIGHT))
+    legend = _Legend(shown, words, (_LEFT, width - _RIGHT))
     scale = marks(*shown.range(), about=3 if shown.panels else 6)
     return _Picture(shown, words, width, name, legend, scale)
 
@@ -84,7 +139,7 @@ class _Picture:
     words: Words
     width: int
     name: str
-    legend: Legend
+    legend: _Legend
     scale: Sequence[float]
     caption: str = ""
 

@@ -80,11 +80,8 @@ class LongTerm(Protocol):
         """Remove the rows of hours. Raises HomeAssistantError."""
 
 
-class OpenLongTerm(Protocol):
-    """Connects to Home Assistant."""
-
-    def __call__(self) -> AbstractContextManager[LongTerm]:
-        """Connect. Raises ConfigError and UnavailableError."""
+OpenLongTerm = Callable[[], AbstractContextManager[LongTerm]]
+"""Connects to Home Assistant. Raises ConfigError and UnavailableError."""
 
 
 class Journal(Protocol):

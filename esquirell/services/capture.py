@@ -35,11 +35,8 @@ _HEX_FRAME = re.compile(r"0[12]0F([0-9A-F]{2}){15,16}", re.IGNORECASE)
 _TEXT = re.compile(rb"[\x20-\x7e]+")
 
 
-class Describe(Protocol):
-    """Looks up what is known about a meter's device."""
-
-    def __call__(self, meter: Meter) -> Device:
-        """Return its description; empty when nothing is known."""
+Describe = Callable[[Meter], Device]
+"""Looks up what is known about a meter's device; empty when nothing is."""
 
 
 class SingleReader(Protocol):

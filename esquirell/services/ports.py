@@ -3,10 +3,11 @@
 # Ports are only types: importing one must not load the types of the others.
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from esquirell.domain.raw_datapoints import Question, RawDatapoints
     from esquirell.domain.reading import Ledger, MeterStatus, Reading
     from esquirell.domain.tasks import HeldTask
+
+CheckCancelled = Callable[[], None]
+"""Raises what ends slow work early when it was cancelled."""
 
 
 class Transport(Protocol):
@@ -185,10 +189,3 @@ class Relay(Protocol):
 
     def collect(self, tickets: Sequence[str]) -> tuple[str, Mapping[str, Any]] | None:
         """Wait a moment for the answer to one of these tickets."""
-
-
-class CheckCancelled(Protocol):
-    """Lets slow work end early."""
-
-    def __call__(self) -> None:
-        """Raise what ends the work when it was cancelled."""

@@ -251,14 +251,13 @@ def _base(schedule: Schedule) -> dict[str, Any]:
 
 
 def _adopted(stored: Mapping[str, StoredSchedule], bases: Mapping[str, Base]) -> Changes:
-    wanted = {name: _rebased(name, stored.get(name), base) for name, base in bases.items()}
+    wanted = {
+        name: replace(stored[name], base=base) if name in stored else StoredSchedule(name, base)
+        for name, base in bases.items()
+    }
     gone = [old for old in stored.values() if old.name not in bases and old.base is not None]
     left: Changes = {old.name: _left(old) for old in gone}
     return {name: new for name, new in wanted.items() if new != stored.get(name)} | dict(left)
-
-
-def _rebased(name: str, old: StoredSchedule | None, base: Base) -> StoredSchedule:
-    return replace(old, base=base) if old else StoredSchedule(name, base)
 
 
 def _left(old: StoredSchedule) -> StoredSchedule | None:

@@ -29,7 +29,8 @@ def _problems(settings: Settings) -> Iterator[Problem]:
     yield from _double("schedules", (schedule.name for schedule in settings.schedules))
     yield from _schedules(settings)
     yield from _double("tariffs", (tariff.name for tariff in settings.tariffs))
-    yield from _tariffs(settings)
+    for tariff in settings.tariffs:
+        yield from _strangers(settings, ("tariffs", tariff.name), tariff.meters)
     yield from _files(settings)
     yield from _folders(settings)
     yield from _topics(settings)
@@ -81,11 +82,6 @@ def _schedules(settings: Settings) -> Iterator[Problem]:
         yield from _strangers(settings, table, schedule.meters)
         if schedule.timezone is not None:
             yield from _zone(schedule.timezone, table)
-
-
-def _tariffs(settings: Settings) -> Iterator[Problem]:
-    for tariff in settings.tariffs:
-        yield from _strangers(settings, ("tariffs", tariff.name), tariff.meters)
 
 
 def _strangers(settings: Settings, table: Route, names: Iterable[str] | None) -> Iterator[Problem]:

@@ -35,14 +35,12 @@ DEFAULT_SCHEDULE = {"name": "fetch", "every": 60}
 LONGEST_SOCKET_PATH = 100
 
 
-def _zone_here() -> str:
-    return machine_zone(os.environ) or "UTC"
-
-
 class Configuration(Section):
     """Everything that a configuration file can contain."""
 
-    timezone: Annotated[str, AfterValidator(check_zone)] = Field(default_factory=_zone_here)
+    timezone: Annotated[str, AfterValidator(check_zone)] = Field(
+        default_factory=lambda: machine_zone(os.environ) or "UTC"
+    )
     state_dir: Path = Path("data")
     log: LogSettings = LogSettings()
     redis: RedisSettings = RedisSettings()

@@ -72,7 +72,8 @@ def drop_open_token(data: Table) -> str | None:
     table = data.get("home_assistant", {})
     file = table.get("token_file")
     path = Path(str(file))
-    if file is None or path.is_relative_to(MOUNTED) or not _is_open(path):
+    is_open = _is_exposed(path, stat.S_IRWXG | stat.S_IRWXO)
+    if file is None or path.is_relative_to(MOUNTED) or not is_open:
         return None
     del table["token_file"]
     return (
@@ -91,10 +92,6 @@ def resolve(data: Table, where: Sequence[Path], origins: Origins) -> None:
             found = _find(table, (*route, key), where, origins)
             if isinstance(found, str):
                 table[key] = SecretStr(found)
-
-
-def _is_open(path: Path) -> bool:
-    return _is_exposed(path, stat.S_IRWXG | stat.S_IRWXO)
 
 
 def _is_exposed(path: Path, to: int = stat.S_IROTH) -> bool:

@@ -96,7 +96,10 @@ class Database:
             is_ours = self._engine is not None and self._pid == os.getpid()
             if not is_ours or self._file_now() != self._opened or self._lost_log():
                 self._drop_engine()
-                self._engine = self._make_engine()
+                is_sqlite = self.file is not None
+                self._engine = (
+                    self._make_sqlite_engine() if is_sqlite else self._make_postgres_engine()
+                )
                 self._pid, self._opened, self._log = os.getpid(), self._file_now(), NO_LOG
             assert self._engine is not None  # noqa: S101 - for the type checker
             return self._engine
@@ -277,11 +280,6 @@ class Database:
         except OSError:
             return None
         return found.st_dev, found.st_ino
-
-    def _make_engine(self) -> Engine:
-        if self.file is not None:
-            return self._make_sqlite_engine()
-        return self._make_postgres_engine()
 
     def _make_sqlite_engine(self) -> Engine:
         file = Path(self.url.database or "")

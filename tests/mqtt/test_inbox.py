@@ -2,15 +2,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from esquirell.mqtt.link import Link, Message
-from esquirell.mqtt.options import Options
-from esquirell.mqtt.traffic import (
+from esquirell.mqtt.inbox import (
     ARRIVED_AFTER_S,
     JUST_AFTER_S,
     JUST_BEFORE_S,
     LIMIT,
     Inbox,
 )
+from esquirell.mqtt.link import Link, Message
+from esquirell.mqtt.options import Options
 
 PRESS = ("esquirell/meter/main/fetch", b"{}")
 

@@ -1,6 +1,5 @@
 """Upgrades of the tables by Alembic; run as a program, this module upgrades."""
 
-import logging
 import sqlite3
 import sys
 from pathlib import Path
@@ -10,7 +9,6 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import event, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage import sqlite
@@ -29,25 +27,6 @@ from esquirell.storage.statistics import views
 
 # An arbitrary number, the same in all versions of this program.
 _ADVISORY_LOCK = 7_283_651
-log = logging.getLogger(__name__)
-
-# Statements: https://docs.timescale.com/api/latest/hypertable/create_hypertable and
-# https://docs.timescale.com/api/latest/compression. Compression is part of the edition under the
-# Timescale licence; Debian's own packages, under Apache's, only have the chunks.
-_CHUNKS = (
-    (
-        "SELECT create_hypertable('reading', 'measured_at', migrate_data => true, "
-        "if_not_exists => true, chunk_time_interval => INTERVAL '7 days')"
-    ),
-)
-_COMPRESSION = (
-    (
-        "ALTER TABLE reading SET (timescaledb.compress, "
-        "timescaledb.compress_segmentby = 'meter_id', "
-        "timescaledb.compress_orderby = 'measured_at')"
-    ),
-    "SELECT add_compression_policy('reading', INTERVAL '14 days', if_not_exists => true)",
-)
 
 
 def upgrade(url: str) -> None:
@@ -94,7 +73,6 @@ def _migrate(connection: Connection, database: Database) -> None:
     except CommandError as error:
         sentence = f"The database {database.describe()} can't be upgraded: {error}."
         raise ConfigError(sentence) from error
-    _use_timescale(connection)
     views.make(connection)
     _check_references(connection, database)
 
@@ -126,35 +104,6 @@ def _check_references(connection: Connection, database: Database) -> None:
             f"The upgrade of the database {database.describe()} was undone, as it would have "
             f"left rows of {broken[0]} without their {broken[2]}: run esquirell db check."
         )
-
-
-def _use_timescale(connection: Connection) -> None:
-    """Turn the readings into a hypertable if the extension exists; otherwise change nothing.
-
-    A statement that the server refuses is logged and skipped: plain tables work as well.
-    """
-    if not _is_there(connection):
-        return
-    if _accepts(connection, _CHUNKS):
-        _accepts(connection, _COMPRESSION)
-
-
-def _is_there(connection: Connection) -> bool:
-    if connection.dialect.name != "postgresql":
-        return False
-    query = "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"
-    return connection.scalar(text(query)) is not None
-
-
-def _accepts(connection: Connection, statements: tuple[str, ...]) -> bool:
-    try:
-        with connection.begin_nested():
-            for statement in statements:
-                connection.execute(text(statement))
-    except DBAPIError as error:
-        log.warning("TimescaleDB: %s", str(error.orig).partition("\n")[0])
-        return False
-    return True
 
 
 def main() -> int:

@@ -213,12 +213,9 @@ def _datapoints(said: object) -> dict[str, Any]:
     return {
         name: value
         for name, value in said.items()
-        if (type(value) in _PLAIN or _is_finite(value)) and _is_id(name)
+        if (type(value) in _PLAIN or (isinstance(value, float) and math.isfinite(value)))
+        and _is_id(name)
     }
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, float) and math.isfinite(value)
 
 
 @lru_cache(maxsize=1024)
