@@ -21,6 +21,7 @@ env/bin/pip --quiet install "tinytuya==1.20.0" "cryptography==50.0.2"
 env/bin/pip --quiet install --no-deps "tuyamock==0.0.6"
 
 cat >try.py <<'PYTHON'
+import select
 import time
 import warnings
 
@@ -39,9 +40,10 @@ for version in ("3.3", "3.4", "3.5"):
     client.port = mock.port
     first = client.status()["dps"]
     mock.push({"18": 111})
-    time.sleep(0.5)
+    select.select([client.socket], [], [], 10)
     mock.dps["19"] = 222
     second = client.status()["dps"]
+    select.select([client.socket], [], [], 10)
     mock.dps["19"] = 333
     third = client.status()["dps"]
     print(version, "before", first, "| after a report", second, "| next", third)
