@@ -13,11 +13,11 @@ from esquirell.cli.output import say, warn
 from esquirell.cli.ownership import refuse_root
 from esquirell.daemon import logs, process, roles
 from esquirell.daemon.lifecycle import RENEWAL, announcing, ended
-from esquirell.daemon.lock import ServiceLocks
 from esquirell.daemon.pools import Kind, Pool
 from esquirell.daemon.preparing import claim_of_workers, prepare
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.resources import check_limits, share_heap
+from esquirell.daemon.service_locks import ServiceLocks
 from esquirell.daemon.signals import HANGUP, START
 from esquirell.daemon.threads import MOST_PLACES
 from esquirell.domain.errors import ConfigError, UnavailableError

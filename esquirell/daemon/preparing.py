@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from esquirell.daemon.lock import RedisClaim, claim
 from esquirell.daemon.notify import still_starting
+from esquirell.daemon.service_locks import RedisClaim, claim
 from esquirell.daemon.signals import START
 from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
 from esquirell.domain.schedule import Schedule

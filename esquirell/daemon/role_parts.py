@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 from esquirell.daemon.celery_worker import ConsumerHeartbeat
 from esquirell.daemon.housekeeping import Housekeeping, by_one
-from esquirell.daemon.lock import AlreadyRunningError, RedisClaim, ServiceLocks, claim
+from esquirell.daemon.lock import AlreadyRunningError
 from esquirell.daemon.parts import RunOnce, ServicePart, repeating
 from esquirell.daemon.pools import Kind
 from esquirell.daemon.redis_server import RedisServer
+from esquirell.daemon.service_locks import RedisClaim, ServiceLocks, claim
 from esquirell.daemon.watchdog import Gauge
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.runtime.root import Runtime

@@ -7,12 +7,6 @@ from typing import cast
 from esquirell.celery import Loader
 from esquirell.daemon.celery_worker import Workload
 from esquirell.daemon.following import following_broker, following_meters
-from esquirell.daemon.lock import (
-    RedisClaim,
-    ServiceLocks,
-    redis_owner,
-    rival_service,
-)
 from esquirell.daemon.parts import RunOnce, ServicePart
 from esquirell.daemon.pools import Kind
 from esquirell.daemon.preparing import persistent_name
@@ -29,6 +23,12 @@ from esquirell.daemon.role_parts import (
     redis_part,
     worker_gauges,
     working,
+)
+from esquirell.daemon.service_locks import (
+    RedisClaim,
+    ServiceLocks,
+    redis_owner,
+    rival_service,
 )
 from esquirell.daemon.watchdog import Gauge
 from esquirell.domain.meter import worker_of

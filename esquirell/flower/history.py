@@ -54,7 +54,9 @@ class History(Events):
             try:
                 with self.capp.connection() as connection:
                     connection.ensure_connection(max_retries=1)
-                    complained = _say_back(complained=complained)
+                    if complained:
+                        log.info("Redis works again, Flower continues")
+                    complained = False
                     receiver = Receiver(connection, handlers={"*": self.on_event}, app=self.capp)
                     receiver.on_ready = self._begin
                     receiver.capture(limit=None, timeout=None, wakeup=True)
@@ -104,9 +106,3 @@ class Receiver(EventReceiver):
         """Parse an event without shifting its time."""
         kind, event = super().event_from_message(*args, **kwargs | {"localize": False})
         return str(kind), event
-
-
-def _say_back(*, complained: bool) -> bool:
-    if complained:
-        log.info("Redis works again, Flower continues")
-    return False

@@ -10,8 +10,9 @@ from support.waiting import eventually
 
 from esquirell.broker.connection import Address, connect
 from esquirell.broker.lease import Lease
-from esquirell.daemon.lock import AlreadyRunningError, RedisClaim
+from esquirell.daemon.lock import AlreadyRunningError
 from esquirell.daemon.preparing import ANOTHER_DATABASE, SERVER, identity, leases_of
+from esquirell.daemon.service_locks import RedisClaim
 
 KEY = "esquirell:lease:database"
 

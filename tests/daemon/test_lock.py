@@ -10,14 +10,9 @@ from support.redis_server import RedisProcess
 
 from esquirell.broker.connection import Address, connect
 from esquirell.broker.lease import Lease
-from esquirell.daemon.lock import (
-    AlreadyRunningError,
-    RedisClaim,
-    RunLock,
-    redis_owner,
-    rival_service,
-)
+from esquirell.daemon.lock import AlreadyRunningError, RunLock
 from esquirell.daemon.preparing import persistent_name
+from esquirell.daemon.service_locks import RedisClaim, redis_owner, rival_service
 from esquirell.domain.errors import ConfigError
 
 
