@@ -1,6 +1,7 @@
 """What is measured, the health report as gauges, and the endpoint that Prometheus reads."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -9,30 +10,52 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Histogram,
+    Info,
     PlatformCollector,
     ProcessCollector,
     start_http_server,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from esquirell.domain.quantity import Quantity, is_counter, split_key
+from esquirell.domain.reading import Reading
 
 log = logging.getLogger(__name__)
 
 # Seconds. A meter answers within 10 ms to a few seconds; database and broker are faster.
 POLL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 WRITE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+# The names of units as Prometheus writes them.
+UNITS = {
+    "": "ratio",
+    "%": "percent",
+    "A": "amperes",
+    "Hz": "hertz",
+    "V": "volts",
+    "VA": "voltamperes",
+    "W": "watts",
+    "kWh": "kwh",
+    "var": "vars",
+    "°C": "celsius",
+}
 
 
 class Exporter:
-    """Counters and timings; `serve` exposes them to Prometheus.
+    """Readings, counters and timings; `serve` exposes them to Prometheus.
 
     Latencies are not kept per meter: with hundreds of meters that would be thousands of rows.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, version: str) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
+        readings = _ReadingCollector()
+        self.registry.register(readings)
+        self.read = readings.take
+        build = Info("esquirell_build", "The version that runs.", registry=self.registry)
+        build.info({"version": version})
         self._polls = Counter(
             "esquirell_polls",
             "Polls by meter and result: ok, or the reason of the failure.",
@@ -84,6 +107,33 @@ class Exporter:
         self, name: str, text: str, buckets: tuple[float, ...] = POLL_BUCKETS
     ) -> Histogram:
         return Histogram(f"esquirell_{name}_seconds", text, registry=self.registry, buckets=buckets)
+
+
+class _ReadingCollector(Collector):
+    """Exposes what each meter read last, for as long as that holds."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, tuple[float, Mapping[str, float]]] = {}
+
+    def take(self, reading: Reading, _keys: tuple[str, ...] = ()) -> None:
+        """Take a reading in, from whatever thread."""
+        self._taken[reading.meter] = time.monotonic() + (reading.holds_s or 0), reading.values
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        now = time.monotonic()
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for meter, (until, values) in sorted(self._taken.items()):
+            for key, value in values.items() if now < until else ():
+                quantity, part = split_key(key)
+                family = families.setdefault(quantity.key, _family(quantity))
+                family.add_metric([meter, part], value)
+        yield from families.values()
+
+
+def _family(quantity: Quantity) -> CounterMetricFamily | GaugeMetricFamily:
+    kind = CounterMetricFamily if is_counter(quantity.key) else GaugeMetricFamily
+    name = f"esquirell_{quantity.key}_{UNITS[quantity.unit]}"
+    return kind(name, f"{quantity.label} of a meter.", labels=["meter", "part"])
 
 
 class _ReportCollector(Collector):

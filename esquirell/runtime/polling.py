@@ -10,6 +10,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import Question
 from esquirell.domain.reading import MeterStatus
 from esquirell.runtime.devices import Devices
+from esquirell.runtime.facts import VERSION
 from esquirell.runtime.mqtt import Mqtt
 from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage
@@ -60,8 +61,9 @@ class Metrics:
             return None
         from esquirell.metrics import Exporter  # noqa: PLC0415 - megabytes that few need
 
-        exporter = Exporter()
+        exporter = Exporter(VERSION)
         self._mqtt.connection.on_confirmed(exporter.published)
+        self._mqtt.publisher.on_reading(exporter.read)
         if self._mqtt.bridges:
             exporter.watch(self._report)
         return exporter

@@ -3,14 +3,19 @@
 import socket
 import urllib.request
 from collections.abc import Callable
+from importlib.metadata import version
 from urllib.error import URLError
 
 import pytest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from support.fakes import NOON
 from support.ports import free_port
 from support.service import Service
 from support.waiting import LIMIT_S, eventually
 
+from esquirell.domain.reading import Reading
+from esquirell.metrics import Exporter
 from esquirell.tuya.simulator import SimulatedMeter
 
 Figures = dict[tuple[str, tuple[str, ...]], float]
@@ -57,6 +62,19 @@ def test_polls_and_outages_are_counted(
     assert found["esquirell_spooled_readings", ()] == 0
     assert found["esquirell_meter_failures", ("main",)] == 0
     assert found["esquirell_meter_last_success_timestamp_seconds", ("main",)] > 1.7e9
+    assert 200 < found["esquirell_voltage_volts", ("main", "a")] < 260
+    assert ("esquirell_active_power_watts", ("main", "")) in found
+    assert found["esquirell_energy_import_kwh_total", ("main", "")] > 0
+    assert found["esquirell_build_info", (version("esquirell"),)] == 1
+
+
+def test_a_reading_is_shown_while_it_holds() -> None:
+    exporter = Exporter("0.1.0")
+    exporter.read(Reading("main", NOON, {"active_power_pv1": -5.0}, holds_s=3600))
+    exporter.read(Reading("dead", NOON, {"active_power": 7.0}, holds_s=0))
+    page = generate_latest(exporter.registry).decode()
+    assert 'esquirell_active_power_watts{meter="main",part="pv1"} -5.0' in page
+    assert "dead" not in page
 
 
 def test_a_failing_meter_is_counted_by_its_reason(

@@ -5,7 +5,10 @@ import re
 from pathlib import Path
 
 from prometheus_client import generate_latest
+from support.fakes import NOON
 
+from esquirell.domain.quantity import QUANTITIES
+from esquirell.domain.reading import Reading
 from esquirell.metrics import Exporter
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -21,7 +24,8 @@ REPORT = {
 
 
 def existing() -> set[str]:
-    exporter = Exporter()
+    exporter = Exporter("0.1.0")
+    exporter.read(Reading("main", NOON, dict.fromkeys(QUANTITIES, 0.0), holds_s=3600))
     exporter.polled("main", "ok", 0.1)
     exporter.watch(lambda: REPORT)
     page = generate_latest(exporter.registry).decode()
