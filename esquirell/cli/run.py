@@ -107,8 +107,8 @@ def worker(call: Call, *, queues: tuple[str, ...], kind: Kind, concurrency: int 
     prepare(runtime, schedules=False)
     database = claim_of_workers(runtime)
     database.take()
-    size = 1 if kind == "solo" else concurrency or runtime.settings.worker.concurrency
-    role = roles.worker(runtime, database, queues or (roles.DEFAULT_QUEUE,), kind)
+    size = concurrency or runtime.settings.worker.concurrency
+    role = roles.worker(runtime, database, queues or (roles.DEFAULT_QUEUE,))
     # The claim is not released at the end, but expires: other workers may hold it as well.
     code = process.run_worker(runtime, role, Pool(kind, size))
     return ended(runtime, code)

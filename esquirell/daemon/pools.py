@@ -1,4 +1,4 @@
-"""What runs a worker's tasks: threads of one process, separate processes, or nothing else."""
+"""What runs a worker's tasks: threads of one process, or separate processes."""
 
 import contextlib
 import logging
@@ -24,7 +24,7 @@ from esquirell.settings.private_files import make_directory
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["threads", "prefork", "solo"]
+Kind = Literal["threads", "prefork"]
 
 GOODBYE_S = 2.0
 MOST_WORKERS = 100

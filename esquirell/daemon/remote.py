@@ -39,7 +39,6 @@ KILLED = "the task was killed with the process that ran it"
 NO_LIMITS = "threads have no time limits: use esquirell worker --pool prefork"
 NO_SCALING = "this pool does not change its size by itself"
 NO_RESTART = "this pool is not restarted on request: restart the worker"
-FIXED = "this pool has one place and no more"
 ALWAYS = "what schedules and commands send is taken as long as this worker runs: stop the worker"
 
 _grow = Panel.data["pool_grow"]
@@ -147,8 +146,6 @@ def active_queues(state: Any, **_: object) -> list[Reply]:  # noqa: ANN401 - Cel
 
 
 def _refusal(pool: BasePool, change: int) -> Reply | None:
-    if not hasattr(pool, "grow"):
-        return {"error": FIXED}
     size = pool.num_processes + change
     if not 1 <= size <= MOST_PLACES:
         return {"error": f"a pool has 1 to {MOST_PLACES} places, {size} is not possible"}

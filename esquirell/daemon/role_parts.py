@@ -10,7 +10,6 @@ from esquirell.daemon.celery_worker import ConsumerHeartbeat
 from esquirell.daemon.housekeeping import Housekeeping, by_one
 from esquirell.daemon.lock import AlreadyRunningError
 from esquirell.daemon.parts import RunOnce, ServicePart, repeating
-from esquirell.daemon.pools import Kind
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.service_locks import RedisClaim, ServiceLocks, claim
 from esquirell.daemon.watchdog import Gauge
@@ -167,15 +166,16 @@ def mqtt_gauge(runtime: Runtime) -> Gauge:
     return Gauge("the MQTT connection", runtime.mqtt.connection.age, MQTT_LIMIT_S)
 
 
-def worker_gauges(runtime: Runtime) -> tuple[Gauge, Gauge]:
-    """Watch Celery's consumer and the reads of meters."""
+def worker_gauges(runtime: Runtime) -> tuple[Gauge, ...]:
+    """Watch the MQTT connection, Celery's consumer and the reads of meters."""
 
     def consumer_silent_s() -> float:
         silent_s = ConsumerHeartbeat.silent_s()
         return silent_s if silent_s > CONSUMER_LIMIT_S and _redis_serves(runtime) else 0.0
 
     reads = Gauge("a read of a meter", runtime.polling.poller.reads.oldest_s, POLL_LIMIT_S * 3)
-    return (Gauge("the consumer", consumer_silent_s, CONSUMER_LIMIT_S), reads)
+    consumer = Gauge("the consumer", consumer_silent_s, CONSUMER_LIMIT_S)
+    return mqtt_gauge(runtime), consumer, reads
 
 
 def _redis_serves(runtime: Runtime) -> bool:
@@ -186,15 +186,3 @@ def _redis_serves(runtime: Runtime) -> bool:
         ConsumerHeartbeat.note()
         return False
     return True
-
-
-def gauges_of(runtime: Runtime, kind: Kind) -> tuple[Gauge, ...]:
-    """Return what to watch of a worker with this kind of pool."""
-    consumer, reads = worker_gauges(runtime)
-    gauges: dict[Kind, tuple[Gauge, ...]] = {
-        "threads": (mqtt_gauge(runtime), consumer, reads),
-        "prefork": (mqtt_gauge(runtime), consumer, reads),
-        # Its consumer is silent for as long as a task takes.
-        "solo": (mqtt_gauge(runtime), reads),
-    }
-    return gauges[kind]

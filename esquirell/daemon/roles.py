@@ -8,13 +8,11 @@ from esquirell.celery import Loader
 from esquirell.daemon.celery_worker import Workload
 from esquirell.daemon.following import following_broker, following_meters
 from esquirell.daemon.parts import RunOnce, ServicePart
-from esquirell.daemon.pools import Kind
 from esquirell.daemon.preparing import persistent_name
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.role_parts import (
     bridge_part,
     commands,
-    gauges_of,
     holding_database,
     holding_redis,
     housekeeping,
@@ -87,13 +85,12 @@ def everything(runtime: Runtime, server: RedisServer | None, locks: ServiceLocks
     scheduling = ServicePart("beat", beat.make)
     runtime.shared.snapshots.on_change = scheduling.wake
     parts = (scheduling, *bridging, *looking_after, *working(runtime))
-    gauges = (mqtt_gauge(runtime), *worker_gauges(runtime))
     at_exit = server.stop if server else lambda: None
     names = ("worker", "beat", "bridge")
     return Role(
         names,
         parts,
-        gauges,
+        worker_gauges(runtime),
         standing_by=beat.standing_by,
         rivals=locks.rivals,
         at_exit=at_exit,
@@ -105,7 +102,6 @@ def worker(
     runtime: Runtime,
     database: RedisClaim,
     queues: Sequence[str] = (DEFAULT_QUEUE,),
-    kind: Kind = "threads",
 ) -> Role:
     """Return the worker alone: it polls, stores and publishes the meters of these queues.
 
@@ -124,7 +120,7 @@ def worker(
         *working(runtime),
     )
     return Role(
-        tuple(names), parts, gauges_of(runtime, kind), queues=tuple(taken), rivals=database.rivals
+        tuple(names), parts, worker_gauges(runtime), queues=tuple(taken), rivals=database.rivals
     )
 
 

@@ -16,11 +16,6 @@ Arguments = tuple[Sequence[Any], Mapping[str, Any], dict[str, Any]]
 NOBODY = "no worker has answered: it is unknown whether the task will be cancelled"
 UNKNOWN = "no worker has the task: it is discarded when one takes it within three hours"
 
-SOLO = (
-    "a worker with --pool solo receives this between its tasks only: a running task goes on, and a "
-    "waiting one may still run"
-)
-
 Reply = Mapping[str, Any]
 
 
@@ -109,15 +104,7 @@ class Revoke(ControlHandler):
             signal=self.get_argument("signal", default="SIGTERM"),
             reply=True,
         )
-        if not replies and self._some_run_solo():
-            raise HTTPError(503, SOLO)
         self.write({"message": _worker_answer(replies or ())})
-
-    def _some_run_solo(self) -> bool:
-        """Return whether a worker receives control commands between its tasks only."""
-        workers = self.application.workers.values()
-        pools = (worker.get("stats", {}).get("pool", {}) for worker in workers)
-        return any(".solo:" in str(pool.get("implementation")) for pool in pools)
 
 
 def _worker_answer(replies: Sequence[Mapping[str, Reply]]) -> str:

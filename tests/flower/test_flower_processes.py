@@ -1,6 +1,5 @@
 """Flower over HTTP, beside a worker whose tasks run in processes that can be killed."""
 
-import json
 import signal
 
 import pytest
@@ -55,18 +54,3 @@ def test_processes_say_that_they_keep_their_configuration(house: House) -> None:
     eventually(lambda: "restart this worker to change it" in worker.log, LIMIT_S)
     assert said(house.fetch("main"))[0] == 0
     assert worker.stop() == 0
-
-
-def test_one_after_the_other(house: House, pages: Pages) -> None:
-    worker = house.start("worker --pool solo", "solo")
-    eventually(lambda: "up as worker" in worker.log, LIMIT_S)
-    code, said_on_stderr = said(house.fetch("main"))
-    assert (code, said_on_stderr) == (0, "")
-    eventually(lambda: "solo" in str(pages.get("/api/workers?refresh=1").text), LIMIT_S)
-    own = pages.send("slow_tasks.sleep", seconds=5)
-    refused = pages.post(f"/api/task/revoke/{own}", terminate="true")
-    assert "between its tasks only" in refused.text
-    assert refused.status == 503
-    pages.await_state(own, "SUCCESS")
-    assert worker.stop() == 0
-    assert json.dumps(worker.log).count("Traceback") == 0
