@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 # After working this long, Redis counts as working again; a shorter time is part of the outage.
 SOUND_S = 5.0
+# What lasts this long is a problem, not an interruption.
+LASTS_S = 10.0
 # Different messages during one outage; Redis' answers may contain changing numbers.
 MOST_WORDS = 3
 CLEANSE_EVERY_S = 5.0
@@ -61,6 +63,7 @@ class Outage:
         self._began: float | None = None
         self._failed_at = float("-inf")
         self._failing: set[str] = set()
+        self._words = ""
         self._said: set[str] = set()
         self._failures = 0
         self._cleansed_at = float("-inf")
@@ -70,6 +73,7 @@ class Outage:
         reason = unavailable(error)
         words = str(reason)
         with self._lock:
+            self._words = words
             self._failing.add(part)
             self._failures += 1
             self._failed_at = self._clock()
@@ -83,6 +87,16 @@ class Outage:
         else:
             # Where one was lost without a word, each of the idle ones would be waited for in turn.
             self._client.connection_pool.disconnect(inuse_connections=False)
+
+    @property
+    def problems(self) -> list[str]:
+        """How Redis has failed for a while, in its last words; none while it works.
+
+        What it refuses may be a command that `probe` does not try.
+        """
+        with self._lock:
+            lasts = self._began is not None and self._clock() - self._began >= LASTS_S
+            return [self._words] if lasts else []
 
     def works(self, part: str) -> None:
         """Record that Redis works for a part. Cheap: call it again and again."""

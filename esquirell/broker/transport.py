@@ -19,7 +19,7 @@ from kombu.transport.virtual import Message
 from kombu.transport.virtual import QoS as VirtualQoS
 from kombu.utils.json import dumps
 
-from esquirell.broker.connection import Client, RedisError
+from esquirell.broker.connection import QUIET, Client, RedisError
 from esquirell.broker.queue import KEY_PREFIX
 
 log = logging.getLogger(__name__)
@@ -212,6 +212,10 @@ class Channel(RedisChannel):
         except MALFORMED as error:
             DISCARDED.note("something sent to all workers is not a message", error)
             return True
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        found: dict[str, Any] = super()._connparams(asynchronous=asynchronous)  # type: ignore[misc]  # untyped
+        return found | QUIET
 
     def _create_client(self, asynchronous: bool = False) -> Client:
         if asynchronous:

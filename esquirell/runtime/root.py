@@ -247,7 +247,7 @@ class Runtime:
             self.mqtt,
             self.polling,
             self.schedules,
-            self.damaged,
+            lambda: [*self.damaged(), *self.shared.outage.problems],
         )
 
     def publish_cost(self, meter: str) -> None:

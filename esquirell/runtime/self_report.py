@@ -81,7 +81,10 @@ class Punctuality:
 
 
 class SelfReport:
-    """Describes this process to all others; cheap enough for every few seconds."""
+    """Describes this process to all others; cheap enough for every few seconds.
+
+    `surroundings` says what is wrong with the files that it uses, and with Redis.
+    """
 
     def __init__(
         self,
@@ -90,14 +93,14 @@ class SelfReport:
         mqtt: Mqtt,
         polling: Polling,
         schedules: Schedules,
-        damaged: Callable[[], Sequence[str]],
+        surroundings: Callable[[], Sequence[str]],
     ) -> None:
         self._directory = directory
         self._since = iso(started_at)
         self._mqtt = mqtt
         self._polling = polling
         self._schedules = schedules
-        self._damaged = damaged
+        self._surroundings = surroundings
         self._punctuality = Punctuality(
             self._pace_s, lambda: polling.poller.polled_at, polling.upkeep.clock
         )
@@ -127,7 +130,7 @@ class SelfReport:
             yield problem
         if self._mqtt.is_connected:
             yield from self._mqtt.connection.problems
-        yield from self._damaged()
+        yield from self._surroundings()
         yield from self.duties.problems()
         if not polling.reads:
             return

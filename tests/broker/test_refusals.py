@@ -19,7 +19,7 @@ from esquirell.broker.connection import (
 )
 from esquirell.broker.diagnosis import probe
 from esquirell.broker.lease import Lease
-from esquirell.broker.outage import MOST_WORDS, SOUND_S, Outage, cleanse
+from esquirell.broker.outage import LASTS_S, MOST_WORDS, SOUND_S, Outage, cleanse
 from esquirell.domain.errors import UnavailableError
 
 
@@ -149,6 +149,18 @@ def test_an_outage_is_said_once_and_its_failures_are_counted(
     assert caplog.messages[1:] == ["Redis works again after 9 s, 20 tries failed"]
     outage.works("worker")
     assert len(caplog.messages) == len(["began", "ended"])
+
+
+def test_an_outage_that_lasts_is_a_problem_in_its_last_words(client: Client) -> None:
+    seconds = Seconds()
+    outage = Outage(client, seconds)
+    for number in range(2):
+        outage.failed("beat", UnavailableError(f"Redis refuses: {number}"))
+        assert outage.problems == [], "it may be an interruption"
+    seconds.now += LASTS_S
+    assert outage.problems == ["Redis refuses: 1"]
+    outage.works("beat")
+    assert outage.problems == []
 
 
 def test_a_flapping_redis_is_one_outage(client: Client, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,12 +13,13 @@ from kombu import Connection
 from kombu.asynchronous import Hub
 from kombu.transport.redis import Channel as RedisChannel
 from support.redis_server import RedisProcess
+from support.tcp_proxy import TcpProxy
 from support.waiting import LIMIT_S
 
 from esquirell.broker.celery_config import VISIBILITY_S, celery_config
-from esquirell.broker.connection import Address
+from esquirell.broker.connection import Address, connect
 from esquirell.broker.queue import KEY_PREFIX, TASKS
-from esquirell.broker.transport import STILL_HERE_EVERY_S, WAIT_S, QoS, collected
+from esquirell.broker.transport import STILL_HERE_EVERY_S, WAIT_S, Channel, QoS, collected
 
 INDEX = f"{KEY_PREFIX}unacked_index"
 
@@ -60,6 +61,21 @@ def test_a_living_worker_keeps_what_it_has(app: Celery, server: RedisProcess) ->
         _qos(worker).still_here()
         assert server.client.zcard(INDEX) == 0
         queue.close()
+
+
+def test_a_connection_takes_no_more_round_trips_than_any_of_ours(
+    app: Celery, server: RedisProcess
+) -> None:
+    with TcpProxy(server.port) as proxy:
+        address = Address(f"redis://127.0.0.1:{proxy.port}/0")
+        with connect(address) as ours:
+            ours.ping()
+        few, proxy.asked = proxy.asked, 0
+        app.conf.update(celery_config(address, "UTC", timedelta(hours=1)))
+        with app.connection_for_read() as worker:
+            cast("Channel", worker.default_channel).client.ping()
+        # kombu tests each new connection once more.
+        assert proxy.asked <= few + 1
 
 
 def test_messages_of_a_dead_worker_are_delivered_again(app: Celery, server: RedisProcess) -> None:

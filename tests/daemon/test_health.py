@@ -55,6 +55,17 @@ def test_a_module_of_tasks_can_not_be_imported(
     sound(service)
 
 
+def test_redis_refuses_a_command_that_no_test_of_it_tries(
+    start: Callable[..., Service], config: str, server: RedisProcess
+) -> None:
+    service = start(config)
+    eventually(lambda: service.readings() > 1)
+    server.client.acl_setuser("default", enabled=True, commands=["-zadd"])
+    named(service, "Redis refuses: The user executing the script can't run this command")
+    server.client.acl_setuser("default", enabled=True, commands=["+zadd"])
+    sound(service)
+
+
 def test_the_state_directory_is_taken_away_and_put_back(
     start: Callable[..., Service], config: str, tmp_path: Path
 ) -> None:

@@ -61,6 +61,11 @@ def with_rights(bench: Bench) -> None:
     _ask(bench, "ACL", "SETUSER", "default", "+@all")
 
 
+def without_a_command(bench: Bench) -> None:
+    """Forbid a command that schedules need, and that no test of Redis tries."""
+    _ask(bench, "ACL", "SETUSER", "default", "-zadd")
+
+
 def locked(bench: Bench) -> None:
     bench.redis.client.config_set("requirepass", "another")
     _ask(bench, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -143,6 +148,9 @@ REFUSALS = {
     "Redis out of memory": Outage(filled, emptied, "memory"),
     "Redis unable to save": Outage(unable_to_save, able_to_save, "MISCONF|snapshot"),
     "Redis forbids writing (ACL)": Outage(without_rights, with_rights, "permission"),
+    "Redis forbids a single command (ACL)": Outage(
+        without_a_command, with_rights, "can't run this command|no permissions"
+    ),
     "Redis wants another password": Outage(locked, unlocked, "password|auth"),
     "Redis holds up all writes": Outage(paused, says="Redis|time"),
     "every entry in Redis garbled": Outage(garbled, lasts_s=5),

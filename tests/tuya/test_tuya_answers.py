@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Event
 
 import pytest
 import tinytuya
@@ -22,6 +23,7 @@ from support.tuya_devices import (
     frame,
     mock_device,
 )
+from support.waiting import LIMIT_S, eventually
 
 from esquirell.domain.errors import MeterError
 from esquirell.domain.meter import ProtocolVersion
@@ -221,6 +223,35 @@ def test_a_meter_keeps_its_address_while_no_name_server_answers(
         moved = a_meter(device.port + 1, "3.4", address="meter.home")
         with pytest.raises(MeterError, match="has no address"):
             transport.dps(moved)
+
+
+def test_an_address_that_is_looked_up_too_late_is_known_to_the_next_read(
+    hasty: LanReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, end = socket.getaddrinfo, Event()
+    answered: list[object] = []
+
+    def resolver(host: str, port: int, *rest: object, **options: object) -> object:
+        if host != "meter.home":
+            return usual(host, port, *rest, **options)  # type: ignore[arg-type]
+        if options.get("flags"):
+            raise socket.gaierror(socket.EAI_NONAME, "not a number")
+        end.wait(LIMIT_S)
+        answered.append(host)
+        return usual("127.0.0.1", port, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    with mock_device("3.4") as device:
+        meter = a_meter(device.port, "3.4", address="meter.home")
+        with pytest.raises(MeterError, match="the name server takes too long"):
+            hasty.dps(meter)
+        end.set()
+        eventually(lambda: answered)
+        end.clear()
+        try:
+            assert hasty.dps(meter) == DPS
+        finally:
+            end.set()
 
 
 def test_slow_meters_are_read(make_transport: MakeTransport) -> None:

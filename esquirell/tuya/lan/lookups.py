@@ -54,16 +54,21 @@ class Lookups:
 
         A router that restarts answers for no name for minutes, and the meter is where it was.
         """
-        # The system's resolver knows no time limit.
-        look_up = lambda: socket.getaddrinfo(*where, type=socket.SOCK_STREAM)  # noqa: E731
+
+        def look_up() -> list[Address]:
+            found = socket.getaddrinfo(*where, type=socket.SOCK_STREAM)
+            # The system's resolver knows no time limit: what comes late is known to the next read.
+            self._known = {where: [(info[0], info[4]) for info in found]}
+            return self._known[where]
+
         try:
-            found = yield from self.run(look_up, end)
-        except OSError:
+            return (yield from self.run(look_up, end))
+        except OSError as error:
             if known := self._known.get(where):
                 return known
+            if isinstance(error, TimeoutError):
+                raise TimeoutError("the name server takes too long") from None
             raise
-        self._known = {where: [(info[0], info[4]) for info in found]}
-        return self._known[where]
 
 
 def _raising(error: Exception) -> Callable[[], Never]:
