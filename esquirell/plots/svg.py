@@ -16,7 +16,7 @@ from esquirell.plots.box import LETTER, Box, colour_of, cut, px, rect, text
 from esquirell.plots.figure import Figure
 from esquirell.plots.words import ENGLISH, Words
 
-WIDE, NARROW = 960, 420
+WIDE, NARROW = 960, 360
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 30, 42
 _INSIDE = 228
@@ -82,8 +82,8 @@ class _Legend:
         entries = [
             (series.name, f"{colour_of(series)}{' p-down' if series.down else ''}")
             for series in figure.series
-            # Many meters have a key for what they export, and never say anything of it.
-            if series.points or not series.down
+            # Many meters have a key for what they export, and never export anything.
+            if series.size or not series.down
         ]
         if self._estimated:
             entries.append((self._estimated, _ESTIMATED))

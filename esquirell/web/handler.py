@@ -104,6 +104,15 @@ class Handler(RequestHandler):
         """Refuse a change without the XSRF token of our page. Raises HTTPError (403)."""
         super().check_xsrf_cookie()
 
+    def _get_raw_xsrf_token(self) -> tuple[int | None, bytes, float]:
+        """Return the XSRF token of the session; without a session, Tornado's from a cookie.
+
+        A cookie could have been set by any other service on this host, whatever its port.
+        """
+        if self.session is None or self.is_open:
+            return super()._get_raw_xsrf_token()
+        return 2, self.site.sessions.token(self.session), 0.0
+
     async def head(self, *args: str, **kwargs: str) -> None:
         """Answer like GET; Tornado omits the body."""
         answered: Awaitable[None] | None = self.get(*args, **kwargs)

@@ -105,6 +105,11 @@ class Sessions:
         """Return a cookie that extends a session by a month."""
         return self._sign(session)
 
+    def token(self, session: str) -> bytes:
+        """Return the XSRF token of a session."""
+        key = self._credentials.signing_key().encode()
+        return hmac.digest(key, f"xsrf {session}".encode(), "sha256")
+
     def end(self, session: str) -> None:
         """End a session: its cookie is refused from now on."""
         now = time.time()

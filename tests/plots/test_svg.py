@@ -66,6 +66,14 @@ def test_an_estimated_period_is_hatched_and_the_legend_says_so() -> None:
     assert not by_class(svg.draw(figure(energies("day", OCTOBER))), "hatch")
 
 
+def test_what_a_meter_never_exported_is_not_in_the_legend() -> None:
+    found = figure(energies("day", OCTOBER, keys=("energy_import", "energy_export")))
+    assert texts(svg.draw(found), "name") == ["energy_import", "energy_export"]
+    for point in found.series[1].points.values():
+        point.total = point.low = point.high = 0.0
+    assert texts(svg.draw(found), "name") == []
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_with_61_meters_the_legend_is_in_the_picture(width: int) -> None:
     names = [f"{flat} on the long corridor behind the stairs of the house" for flat in FLATS]

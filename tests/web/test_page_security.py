@@ -164,6 +164,21 @@ def test_a_change_needs_the_token_of_a_page(house: House) -> None:
     assert "paused" not in browser.get("/schedules").words
 
 
+def test_a_cookie_that_another_service_of_this_host_has_set_makes_no_token(house: House) -> None:
+    victim, thief = house.browser(), house.stranger()
+    token = thief.token
+    victim.cookies["esquirell_xsrf"] = thief.cookies["esquirell_xsrf"]
+    fields = {"command": "schedule/disable", "name": "fetch", "_xsrf": token}
+    assert victim.post("/schedules", fields).status == 403
+
+
+def test_a_log_in_that_was_open_while_another_tab_logged_in_still_works(house: House) -> None:
+    browser = house.stranger()
+    token = browser.token
+    browser.log_in()
+    assert browser.post("/login", {"password": PASSWORD, "_xsrf": token}).status == 302
+
+
 def test_a_session_that_was_ended_is_refused(house: House) -> None:
     browser = house.browser()
     stolen = Browser(house.port)
@@ -187,8 +202,9 @@ def test_a_page_that_is_open_shows_nothing_more_after_its_session_has_ended(hous
 def test_a_log_in_begins_a_new_session(house: House) -> None:
     attacker = house.browser()
     victim = house.stranger()
+    token = victim.token
     victim.cookies["esquirell_session"] = attacker.cookies["esquirell_session"]
-    assert victim.log_in().status == 302
+    assert victim.post("/login", {"password": PASSWORD, "_xsrf": token}).status == 302
     mine, theirs = (one.cookies["esquirell_session"] for one in (victim, attacker))
     assert mine != theirs
     # Each ends its own session, and not the other one's.
