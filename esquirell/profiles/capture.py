@@ -10,7 +10,7 @@ from typing import Any
 from esquirell.domain.decoding import Decoded, decode
 from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
-from esquirell.domain.inference import specified
+from esquirell.domain.inference import mapping_of, specified
 from esquirell.domain.meter import Meter
 from esquirell.domain.plausibility import complaints
 from esquirell.domain.record import record
@@ -65,7 +65,7 @@ def as_capture(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def identity_of(entry: Mapping[str, Any]) -> Identity:
     """Return the product as described by an entry."""
-    mapped = specified(entry.get("mapping") or {})
+    mapped = specified(mapping_of(entry))
     codes = {spec.code for spec in mapped}
     described = [spec for spec in specified(entry.get("spec") or {}) if spec.code not in codes]
     return Identity(_text(entry, "product_id"), _text(entry, "category"), (*mapped, *described))

@@ -2,7 +2,8 @@
 
 Its `snapshot.json` and `tuya-raw.json` are accepted, too, and some other lists of devices: the file
 in which Home Assistant keeps those of Tuya Local and LocalTuya, the list of tuya-cli, which
-tuya-mqtt and others use, and rustuya-bridge's `rustuya.json`, an object with a device per id.
+tuya-mqtt and others use, rustuya-bridge's `rustuya.json`, an object with a device per id, and
+rustuya-manager's `tuyadevices.json`.
 """
 
 import itertools
@@ -16,7 +17,7 @@ from pydantic import SecretStr, ValidationError
 from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.hosts import is_at_home
-from esquirell.domain.inference import infer, specified
+from esquirell.domain.inference import infer, mapping_of, specified
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion, key_as_pasted
 from esquirell.domain.record import record
 from esquirell.profiles import shipped
@@ -237,6 +238,8 @@ def _renamed(entry: Entry) -> Entry:
         if not entry.get(name)
     }
     renamed = {**entry, **{name: value for name, value in known.items() if value}}
+    if mapping := mapping_of(entry):
+        renamed["mapping"] = mapping
     if renamed.get(ONLY_GATEWAY) or any(renamed.get(key) for key in _DESCRIPTION):
         return renamed
     return {**renamed, UNDESCRIBED: True}

@@ -6,8 +6,11 @@ import pytest
 from support.captures import captures
 from support.configuration import KEY, ConfigurationFolder
 
+from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.inference import specified
 from esquirell.domain.meter import Meter
+from esquirell.profiles.capture import identity
 from esquirell.settings.devices import DeviceList, describe, key_of, read_devices
 
 PLUG = {
@@ -278,6 +281,27 @@ def test_the_state_of_rustuya_bridge_is_read(folder: ConfigurationFolder, device
     assert (plug.address, plug.protocol, plug.gateway) == ("192.168.1.50", "3.4", "")
     assert (attic.device_id, attic.gateway, attic.cid) == ("bf02", "bf01", "a4c1380123456789")
     assert attic.local_key == plug.local_key
+
+
+def test_the_list_of_rustuya_manager_says_what_measures(folder: ConfigurationFolder) -> None:
+    power = {"code": "cur_power", "type": "Integer", "values": '{"unit": "W", "scale": 1}'}
+    entry = {
+        "id": "bf01",
+        "name": "Air conditioner",
+        "local_key": KEY,
+        "category": "kt",
+        "local_strategy": {"19": {"status_code": "cur_power"}, "1": {"status_code": "switch"}},
+        "status_range": {"cur_power": power},
+    }
+    file = folder.put(
+        "tuyadevices.json", json.dumps([entry, entry | {"id": "bf02", "status_range": {}}])
+    )
+    found = read_devices(file)
+    meter = only(found)
+    assert (meter.device_id, meter.mapping_file) == ("bf01", file)
+    assert describe(file, "bf01").mapping == {"19": power}
+    assert identity(meter, Device()).described == specified({"19": power})
+    assert len(found.left_out) == 1
 
 
 def test_the_later_of_two_entries_with_one_id_counts(folder: ConfigurationFolder) -> None:

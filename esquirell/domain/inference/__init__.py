@@ -5,6 +5,6 @@ if that leaves no doubt.
 """
 
 from esquirell.domain.inference.infer import infer
-from esquirell.domain.inference.specification import Specified, specified
+from esquirell.domain.inference.specification import Specified, mapping_of, specified
 
-__all__ = ["Specified", "infer", "specified"]
+__all__ = ["Specified", "infer", "mapping_of", "specified"]

@@ -50,6 +50,23 @@ def specified(described: object) -> tuple[Specified, ...]:
     return tuple(dict.fromkeys(_each(described)))
 
 
+def mapping_of(entry: Mapping[str, Any]) -> object:
+    """Return how an entry of a list of devices describes its datapoints, as `specified` takes it.
+
+    That is its `mapping`, or what Tuya's sharing library says and rustuya-manager keeps: the codes
+    by DP id in `local_strategy`, what they mean in `status_range`.
+    """
+    ranges, strategy = entry.get("status_range"), entry.get("local_strategy")
+    if entry.get("mapping") or not isinstance(ranges, Mapping) or not isinstance(strategy, Mapping):
+        return entry.get("mapping")
+    codes = {dp: one.get("status_code") for dp, one in strategy.items() if isinstance(one, Mapping)}
+    return {dp: ranges[code] for dp, code in codes.items() if _is_described(ranges, code)}
+
+
+def _is_described(ranges: Mapping[str, Any], code: object) -> bool:
+    return isinstance(code, str) and isinstance(ranges.get(code), Mapping)
+
+
 def with_days(points: Sequence[Specified]) -> tuple[Specified, ...]:
     """Mark a counter as daily if there is a total of the same name, even if that is not sent.
 
