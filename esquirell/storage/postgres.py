@@ -51,8 +51,11 @@ _CONNECT = {
 
 # Whether a connection is pooled, in what SQLAlchemy keeps with it.
 POOLED = "esquirell_pooled"
+# How values are written, which psycopg can't read in every style, and the time limits.
 _SETTINGS = (
     "SELECT set_config('timezone', 'UTC', %(local)s), "
+    "set_config('datestyle', 'ISO', %(local)s), "
+    "set_config('extra_float_digits', '3', %(local)s), "
     "set_config('statement_timeout', %(statement)s, %(local)s), "
     "set_config('lock_timeout', %(lock)s, %(local)s)"
 )
@@ -203,7 +206,7 @@ def _is_pooled(connection: Any) -> bool:  # noqa: ANN401 - an optional driver
 
 
 def configure(engine: Engine, patience_s: float, watch: ServerWatch) -> None:
-    """Set the time limits of statements and locks on each new connection, and watch it.
+    """Set styles, and time limits of statements and locks, on each new connection, and watch it.
 
     Behind a pooler they are set in each transaction: the session serves other programs as well.
     """

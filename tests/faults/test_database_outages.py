@@ -270,10 +270,13 @@ def outages(postgres: Postgres) -> dict[str, Outage]:
             postgres.locked_out, postgres.let_in, "password"
         ),
         "PostgreSQL table locked by another client": Outage(postgres.table_locked),
+        "PostgreSQL writes dates in the German style": Outage(
+            postgres.setting("datestyle", "German"), postgres.setting("datestyle", "")
+        ),
     }
 
 
-@pytest.mark.parametrize("number", range(7))
+@pytest.mark.parametrize("number", range(8))
 def test_postgresql(
     number: int, tmp_path: Path, postgres: PostgresServer, results: list[Result]
 ) -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -265,3 +266,18 @@ def test_a_changed_password_is_read_again_when_the_old_one_is_refused(
     database.try_out()
     database.close()
     postgres.execute("DROP ROLE rotating")
+
+
+@pytest.mark.parametrize("setting", ["datestyle = German", "extra_float_digits = -15"])
+def test_settings_of_the_server_change_no_value(
+    postgres: PostgresServer, postgres_with_tables: str, setting: str
+) -> None:
+    name = postgres_with_tables.rpartition("/")[2]
+    postgres.execute(f"ALTER DATABASE {name} SET {setting}")
+    database = Database(postgres_with_tables)
+    query = text("SELECT timestamptz '2026-11-22 10:15:00.123+00', 1.2345678901234567::float8")
+    with database.read() as connection:
+        moment, number = connection.execute(query).one()
+    assert moment == datetime(2026, 11, 22, 10, 15, 0, 123_000, UTC)
+    assert number == 1.2345678901234567
+    database.close()
