@@ -66,7 +66,7 @@ def examine(client: redis.Redis) -> RedisFacts:
 
 
 def slowness(answered_s: float) -> str:
-    """Say that Redis took long for an answer; empty if it did not."""
+    """Return the sentence for a Redis that took long to answer; empty if it did not."""
     if answered_s < SLOW_S:
         return ""
     return f"Redis takes {answered_s:.1f} s to answer: polls are late; check the way to redis.url"

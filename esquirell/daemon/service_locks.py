@@ -148,7 +148,7 @@ class ServiceLocks:
             claim.keep()
 
     def rivals(self) -> tuple[str, ...]:
-        """Return that others use the same Redis for another database, if some do."""
+        """Return a sentence for each other service that uses this Redis for another database."""
         return tuple(rival for claim in self._claims() for rival in claim.rivals())
 
     def _claims(self) -> tuple[RedisClaim, ...]:

@@ -69,7 +69,7 @@ class Cost:
         return self.bought - self.sold + self.fee
 
     def payload(self) -> dict[str, object]:
-        """Return it rounded, as it is shown and published."""
+        """Return the JSON form, with rounded figures."""
         figures = {
             "energy_import": self.energy_import,
             "import_cost": self.bought,

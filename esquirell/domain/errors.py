@@ -106,7 +106,7 @@ class FetchError(CodedError):
         self.meters = meters
 
     def __repr__(self) -> str:
-        """Return it as shown in lists of tasks."""
+        """Return the error as lists of tasks show it."""
         return f"FetchError({str(self)!r})"
 
 

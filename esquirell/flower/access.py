@@ -130,7 +130,7 @@ class Credentials:
 
     @property
     def pair(self) -> str:
-        """Return them in the form of HTTP Basic (RFC 7617)."""
+        """Return user and password in the form of HTTP Basic (RFC 7617)."""
         return f"{self.user}:{self.password}"
 
 

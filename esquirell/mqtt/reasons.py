@@ -64,7 +64,7 @@ def refused(code: ReasonCode, options: Options) -> str:
 
 
 def hung_up(options: Options) -> str:
-    """Return that the broker ended the connection instead of accepting or rejecting it."""
+    """Return the sentence for a broker that ends a connection without accepting or rejecting it."""
     remedies = ['set protocol = "3.1.1" if it does not speak MQTT 5'] * (options.protocol == "5")
     if options.tls:
         remedies.append("check cert_file and key_file if it asks for a certificate")
@@ -74,19 +74,19 @@ def hung_up(options: Options) -> str:
 
 
 def silent(options: Options) -> str:
-    """Return that something accepted the connection but does not speak MQTT."""
+    """Return the sentence for something that accepts a connection but does not speak MQTT."""
     remedies = ['set protocol = "3.1.1" if it does not speak MQTT 5'] * (options.protocol == "5")
     remedies.append("check port and tls")
     return f"{options.where} does not answer in MQTT: in [mqtt], {', or '.join(remedies)}"
 
 
 def unconfirmed(options: Options) -> str:
-    """Return that the broker no longer confirms anything."""
+    """Return the sentence for a broker that no longer confirms anything."""
     return f"{options.where} has not confirmed a message for a minute: see its log"
 
 
 def too_large(topic: str, size: int, limit: int, options: Options) -> str:
-    """Return that a message was dropped as it is too large for the broker."""
+    """Return the sentence for a message that is too large for the broker."""
     return (
         f"{topic} is not published: it has {size} bytes, but {options.where} takes {limit} at "
         "most: raise its limit (max_packet_size in mosquitto)"

@@ -58,7 +58,7 @@ class Punctuality:
         self._looked_at = float("-inf")
 
     def problem(self) -> str:
-        """Return that no due poll has finished; empty when all is well."""
+        """Return the sentence for a due poll that has not finished; empty when all is well."""
         now = self._monotonic()
         if now - self._looked_at >= PACE_EVERY_S:
             self._looked_at = now

@@ -62,7 +62,7 @@ class Upkeep:
         put_back_tables(self.database)
 
     def loss(self) -> str | None:
-        """Return that the database is missing though there was one; None if that is not so."""
+        """Return the sentence for a database that is missing though there was one; else None."""
         trace = self._trace_of_one_missing()
         if trace is None:
             return None

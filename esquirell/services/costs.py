@@ -91,7 +91,7 @@ class CostRow:
     cost: Cost
 
     def payload(self) -> dict[str, object]:
-        """Return it rounded, as it is shown."""
+        """Return the JSON form, with rounded figures."""
         of = {
             "meter": self.meter,
             "tariff": self.tariff.name,

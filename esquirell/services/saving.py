@@ -287,7 +287,7 @@ class Saver:
         self._may_wait, self._empty_at = True, float("-inf")
 
     def _on_disk(self, work: Callable[[], Kept]) -> Kept:
-        """Do something with the spool. Raises SpoolError, also for a disk that hangs."""
+        """Run work on the spool. Raises SpoolError, also for a disk that hangs."""
         try:
             return self._disk.run(work)
         except StalledError as error:

@@ -33,7 +33,7 @@ class StatisticsTransaction(Protocol):
         """Return the readings from `since` until just before `until`."""
 
     def first_readings(self, since: datetime, until: datetime) -> tuple[HeldValues | None, Batch]:
-        """Return the same, and what the last reading before `since` holds."""
+        """Return what the last reading before `since` holds, and `readings` of this span."""
 
     def counters_before(self, start: datetime) -> Counters:
         """Return the counters at the end of the last hour with readings before `start`."""

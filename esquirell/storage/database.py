@@ -143,7 +143,7 @@ class Database:
             transaction.rollback()
 
     def _try_out_file(self, file: Path) -> None:
-        """Do so by opening the file anew, unless nothing about it has changed since it succeeded.
+        """Try out a file by opening it anew, unless nothing about it has changed since it worked.
 
         Opening detects most problems; but as root SQLite also sets the owner of the log each time,
         which writes a page to the disk.

@@ -70,7 +70,7 @@ class Spool:
         self._is_ours = is_ours
 
     def reserve(self) -> None:
-        """Have as many free pages in the file as are kept for a full disk; never raises.
+        """Add the free pages to the file that are kept for a full disk; never raises.
 
         On a disk that is gone, or has little room, none are added.
         """

@@ -91,7 +91,7 @@ class House:
         return _sum(snapshot.power for snapshot in self.counted)
 
     def with_curve(self) -> "House":
-        """Return it with the curve of its power."""
+        """Return the house with the curve of its power."""
         curves = (snapshot.curve for snapshot in self.counted if snapshot.power is not None)
         return replace(self, curve=total_curve(curves))
 
