@@ -1,20 +1,10 @@
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from support.mosquitto import Mosquitto
 from support.mqtt_certificates import Certificates
 from support.mqtt_observer import Observer
 from support.mqtt_parts import House
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running broker that lets anyone in and keeps nothing over a restart."""
-    server = Mosquitto(tmp_path)
-    server.start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture(scope="session")

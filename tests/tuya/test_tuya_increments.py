@@ -22,7 +22,7 @@ from support.waiting import eventually
 
 from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import Question, RawDatapoints
-from esquirell.tuya.lan.datapoints import REMEMBERED, REPEATED_S, Increments
+from esquirell.tuya.lan.increments import REMEMBERED, REPEATED_S, Increments
 from esquirell.tuya.lan.session import Message
 
 QUERIES = (tinytuya.DP_QUERY, tinytuya.DP_QUERY_NEW)
