@@ -1,5 +1,6 @@
 """Celery's worker, its consumer and its workload: our signals and parts, and what blocks it."""
 
+import errno
 import logging
 import signal
 import time
@@ -10,7 +11,7 @@ from typing import Any, Protocol, cast
 from celery import bootsteps
 from celery.apps.worker import Worker as CeleryWorker
 from celery.apps.worker import install_cry_handler  # type: ignore[attr-defined]  # no types
-from celery.exceptions import NotRegistered
+from celery.exceptions import NotRegistered, WorkerTerminate
 from celery.platforms import EX_OK
 from celery.worker import WorkController, request, state
 from celery.worker.consumer import consumer
@@ -91,8 +92,8 @@ class Parts(bootsteps.StartStopStep):
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Drop what the outage has logged already: Celery repeats it for each try and message."""
-    known = CONNECTION_RETRY in (record.args or ()) or str(record.msg).startswith("Couldn't ack")
-    return not known
+    known = ("Couldn't ack", "Too many open files")
+    return CONNECTION_RETRY not in (record.args or ()) and not str(record.msg).startswith(known)
 
 
 for _chatty in (consumer.__name__, request.__name__):
@@ -105,6 +106,21 @@ class Consumer(CeleryConsumer):
     It connects once Redis does what is needed: a read-only one would accept the connection and
     refuse each message.
     """
+
+    def start(self) -> None:
+        """Work until the end, also after a time without open files, at which Celery gives up."""
+        while True:
+            try:
+                super().start()
+            except WorkerTerminate as error:
+                cause = error.__cause__
+                if not isinstance(cause, OSError) or cause.errno != errno.EMFILE:
+                    raise
+                self.on_connection_error_after_connected(cause)
+                self.on_close()
+                self.blueprint.restart(self)
+            else:
+                return
 
     def ensure_connected(self, conn: Connection) -> Connection:
         """Connect, trying forever."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from esquirell.domain.decoding import Decoded, decode
 from esquirell.domain.device import Device
+from esquirell.domain.errors import ConfigError, InstallationError
 from esquirell.domain.evidence import weigh
 from esquirell.domain.growth import Growth
 from esquirell.domain.meter import Meter
@@ -173,7 +174,7 @@ class Choices:
     def decode(self, meter: Meter, answer: Mapping[str, Any]) -> Decoded:
         """Decode an answer with the profile of its meter, which is chosen again if necessary.
 
-        Raises ConfigError, as `of`.
+        Raises ConfigError, as `of`, for the first answer.
         """
         kept = self._known(meter)
         if kept is None:
@@ -182,7 +183,12 @@ class Choices:
             decoded = decode(answer, choice.profile)
         else:
             decoded = decode(answer, kept.choice.profile)
-            choice = self._after(kept, meter, answer, decoded)
+            try:
+                choice = self._after(kept, meter, answer, decoded)
+            except (ConfigError, InstallationError) as error:
+                # As without open files. The answer is there: it counts as the ones before it did.
+                log.warning("meter %s: its profile is not chosen again: %s", meter.name, error)
+                choice = kept.choice
             if choice.profile is not kept.choice.profile:
                 decoded = decode(answer, choice.profile)
         if not choice.warnings:
