@@ -17,7 +17,7 @@ from celery.signals import worker_process_init, worker_process_shutdown
 from esquirell.daemon import remote
 from esquirell.daemon.lock import AlreadyRunningError, RunLock
 from esquirell.daemon.redis_server import end_with_parent
-from esquirell.daemon.threads import ThreadPool, ThreadRequest
+from esquirell.daemon.threads import ThreadPool, run_in_threads
 from esquirell.domain.record import record
 from esquirell.runtime.root import Runtime, use
 from esquirell.settings.private_files import make_directory
@@ -52,10 +52,10 @@ class Pool:
 
     def prepare(self, app: Celery) -> None:
         """Make Celery report truthfully about cancelled tasks in this pool."""
-        if self.kind == "threads":
-            app.Task.Request = f"{ThreadRequest.__module__}:{ThreadRequest.__qualname__}"
         remote.take_over(threads=self.kind == "threads")
         for task in app.tasks.values():
+            if self.kind == "threads":
+                run_in_threads(task)
             if self.kind == "threads" and (task.time_limit or task.soft_time_limit):
                 log.warning("the time limit of %s is not kept: %s", task.name, remote.NO_LIMITS)
             # A cancellation need not be logged with a traceback.

@@ -16,6 +16,7 @@ from celery.concurrency.thread import TaskPool
 from celery.exceptions import TaskRevokedError
 from celery.worker.request import Request
 from celery.worker.state import revoked, task_ready
+from kombu.utils.imports import symbol_by_name
 
 from esquirell.daemon import records
 from esquirell.domain.schedule import READS, short_task_name
@@ -164,6 +165,13 @@ class ThreadRequest(Request):
 
     def cancel(self, *_: object, **__: object) -> None:
         """Keep the task running after Redis is lost: its readings are stored all the same."""
+
+
+def run_in_threads(task: Any) -> None:  # noqa: ANN401 - its attribute has the wrong type
+    """Let the requests of a task be ours; a class that its own base class names goes on top."""
+    own = symbol_by_name(task.Request)
+    ours = issubclass(ThreadRequest, own)
+    task.Request = ThreadRequest if ours else type(own.__name__, (own, ThreadRequest), {})
 
 
 class Runs:

@@ -21,8 +21,9 @@ TASKS = """
 import pathlib
 import time
 
-from celery import current_app, shared_task
+from celery import Task, current_app, shared_task
 from celery.utils.log import get_task_logger
+from celery.worker.request import Request
 
 from my_other import imported
 
@@ -36,6 +37,31 @@ def add(x: int, y: int = 1):
 @shared_task
 def total(numbers):
     return sum(numbers)
+
+
+class Watched(Request):
+    def on_accepted(self, pid, time_accepted):
+        pathlib.Path(__file__).with_name("request").touch()
+        super().on_accepted(pid, time_accepted)
+
+
+class Noted(Task):
+    def on_success(self, value, *_):
+        pathlib.Path(__file__).with_name(f"noted {value}").touch()
+
+
+class NotedAndWatched(Noted):
+    Request = Watched
+
+
+@shared_task(base=Noted)
+def double(number: int):
+    return 2 * number
+
+
+@shared_task(base=NotedAndWatched)
+def triple(number: int):
+    return 3 * number
 
 
 @shared_task
@@ -118,6 +144,13 @@ print(json.dumps(said))
 """
 
 
+OF_OTHER_CLASSES = """
+import json
+import esquirell.celery
+from my_tasks import double, triple
+print(json.dumps([task.delay(2).get(timeout=60) for task in (double, triple)]))
+"""
+
 SENT_AS_COMMANDS = """
 import esquirell.celery
 from my_tasks import wait_for
@@ -196,6 +229,12 @@ def test_results_chains_groups_and_chords_work(service: Service, redis: RedisPro
     times = [redis.client.ttl(key) for key in kept(redis)]
     assert times
     assert all(0 < int(time) <= 3600 for time in times)
+
+
+def test_tasks_may_have_base_classes_and_requests_of_their_own(service: Service) -> None:
+    assert in_a_shell(service, OF_OTHER_CLASSES) == [4, 6]
+    for written in ("noted 4", "noted 6", "request"):
+        eventually((service.folder / written).exists, what=written)
 
 
 def test_what_celery_offers_and_this_service_does_not_is_said(service: Service) -> None:
