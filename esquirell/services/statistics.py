@@ -170,12 +170,13 @@ class Step:
         """Process the next readings; return how many are new, 0 when all are done."""
         known = self._transaction.watermark
         moved = known is not None and known.zone != self._calendar.zone
-        if moved:
-            self._transaction.change_zone()
         after = None if known is None or moved else known.done_to
         news, before = self._transaction.new_readings(after, self._until)
         if news is None:
             return 0
+        # By a clock that shows 1970 there is no reading yet, and nothing would replace the days.
+        if moved:
+            self._transaction.change_zone()
         # The last value of an hour holds until its end: it is processed up to then.
         start = self._calendar.floor(before or news, "hour")
         start, hours, kept = self._work_up(news, start, first=before is None)

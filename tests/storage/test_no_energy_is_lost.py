@@ -128,6 +128,12 @@ FIXED = {
         *[Event("read", 3600, 0.3)] * 30,
         *[Event(f"zone {zone}") for zone in (*ZONES, *reversed(ZONES))],
     ],
+    "another zone for as long as the clock shows 1970": [
+        *[Event("read", 86_400, 0.3)] * 3,
+        Event("roll"),
+        Event("boot 1970"),
+        *[Event(f"zone {zone}") for zone in ("UTC", ZONES[0])],
+    ],
     "killed all the time": [
         step for _ in range(6) for step in (READ, Event("kill"), Event("roll"))
     ],
