@@ -1,14 +1,7 @@
-"""Meters from `devices.json`, the list that tinytuya's wizard writes.
-
-Its `snapshot.json` and `tuya-raw.json` are accepted, too, and some other lists of devices: the file
-in which Home Assistant keeps those of Tuya Local and LocalTuya, the list of tuya-cli, which
-tuya-mqtt and others use, rustuya-bridge's `rustuya.json`, an object with a device per id, and
-rustuya-manager's `tuyadevices.json`.
-"""
+"""Meters from `devices.json`, the list that tinytuya's wizard writes, and from lists like it."""
 
 import itertools
-import json
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -17,35 +10,17 @@ from pydantic import SecretStr, ValidationError
 from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.hosts import is_at_home
-from esquirell.domain.inference import infer, mapping_of, specified
+from esquirell.domain.inference import infer, specified
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion, key_as_pasted
 from esquirell.domain.record import record
 from esquirell.profiles import shipped
-from esquirell.settings import home_assistant_entries
-from esquirell.settings.home_assistant_entries import ONLY_GATEWAY, UNDESCRIBED
+from esquirell.settings.device_lists import ONLY_GATEWAY, UNDESCRIBED, Entry, parse
 from esquirell.settings.slugs import unique_slug
-
-Entry = Mapping[str, Any]
 
 # Tuya's categories of measuring devices: meters and inverters.
 _CATEGORIES = ("zndb", "znnbq", "wxnbq")
 # Plugs, power strips and breakers, of which many measure, and as many do not.
 _PLUGS = ("cz", "pc", "dlq", "tdq")
-# Where the list is in `snapshot.json` and in `tuya-raw.json`.
-_LISTS = ("devices", "result")
-# Names in other lists: snapshot.json, the cloud's answers, localtuya's configuration, and those
-# that rustuya-bridge and evcc take.
-_OTHER_NAMES = {
-    "id": ("gwId", "device_id", "devId"),
-    "key": ("local_key", "localKey", "localkey"),
-    "ip": ("host", "ipAddress", "address"),
-    "version": ("ver", "protocol_version", "protocol"),
-    "name": ("friendly_name",),
-    "parent": ("gateway_id", "parent_id", "gatewayId", "parentId"),
-    "node_id": ("cid", "nodeId"),
-    "product_id": ("productKey", "product_key"),
-}
-_DESCRIPTION = ("category", "product_id", "mapping")
 _PLUG = {"18": "cur_current", "19": "cur_power", "20": "cur_voltage"}
 
 
@@ -125,7 +100,7 @@ def read_list(content: bytes, name: str) -> UploadedDevices:
 
     `name` is its name in errors. Raises ConfigError as `read_devices` does.
     """
-    listed, left_out = _read(_parsed(content, name), None)
+    listed, left_out = _read(parse(content, name), None)
     return UploadedDevices(tuple(listed), tuple(left_out))
 
 
@@ -192,57 +167,7 @@ def _entries(file: Path) -> list[Entry]:
         ) from None
     except OSError as error:
         raise ConfigError(f"{file} can't be read: {error.strerror}") from error
-    return _parsed(content, str(file))
-
-
-def _parsed(content: bytes, name: str) -> list[Entry]:
-    try:
-        entries = json.loads(content)
-    except (ValueError, RecursionError):
-        raise ConfigError(
-            f"{name} is not JSON: use tinytuya's devices.json; docs/how-to/find-meters.md says how "
-            "to make one from a spreadsheet"
-        ) from None
-    if isinstance(entries, dict) and home_assistant_entries.is_config_entries(entries):
-        entries = home_assistant_entries.devices(entries)
-        if not entries:
-            raise ConfigError(f"{name} has no devices of Tuya Local or LocalTuya")
-    if isinstance(entries, dict):
-        alone = [entries] if "id" in entries else _by_id(entries)
-        entries = next((entries[key] for key in _LISTS if key in entries), alone)
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ConfigError(f"{name} is not a list of devices: use tinytuya's devices.json")
-    return [_renamed(entry) for entry in entries]
-
-
-def _by_id(document: Mapping[str, Any]) -> Mapping[str, Any] | list[Any]:
-    """Return the devices of an object that has them by their ids; anything else as it is.
-
-    Older rustuya-bridges do not repeat the ids.
-    """
-    if not document or not all(isinstance(entry, dict) for entry in document.values()):
-        return document
-    found = [_renamed({"id": id_} | entry) for id_, entry in document.items()]
-    alike = all(
-        entry["id"] == id_ and (entry.get("key") or entry.get("parent"))
-        for id_, entry in zip(document, found, strict=True)
-    )
-    return found if alike else document
-
-
-def _renamed(entry: Entry) -> Entry:
-    """Return an entry with the key names of `devices.json`; mark one without any description."""
-    known = {
-        name: next((entry[other] for other in others if entry.get(other)), "")
-        for name, others in _OTHER_NAMES.items()
-        if not entry.get(name)
-    }
-    renamed = {**entry, **{name: value for name, value in known.items() if value}}
-    if mapping := mapping_of(entry):
-        renamed["mapping"] = mapping
-    if renamed.get(ONLY_GATEWAY) or any(renamed.get(key) for key in _DESCRIPTION):
-        return renamed
-    return {**renamed, UNDESCRIBED: True}
+    return parse(content, str(file))
 
 
 def _is_behind_gateway(device: Entry) -> bool:
