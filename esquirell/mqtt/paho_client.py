@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import time
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -54,6 +55,9 @@ def connect(client: Client, options: Options) -> None:
         )
     else:
         client.connect(options.host, options.port, options.keepalive)
+    # paho waits for a sign of the broker since before its name was looked up: that may have taken
+    # longer than the broker is given, and the connection would be closed at once.
+    client._last_bytes_received = client._last_msg_out = time.monotonic()  # noqa: SLF001
     line = client.socket()
     if isinstance(line, socket.socket):
         forks.keep(line)

@@ -1,7 +1,9 @@
 import logging
 import os
 import resource
+import socket
 import threading
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +15,7 @@ from support.tcp_proxy import TcpProxy
 from support.waiting import eventually
 
 from esquirell.mqtt.client import Connection
-from esquirell.mqtt.link import Message
+from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options, Will
 from esquirell.mqtt.traffic import IDLE_WAIT_S
 
@@ -68,6 +70,30 @@ def test_what_a_slow_line_does_not_take_at_once_follows(broker: Mosquitto) -> No
         line.flow()
         observer.saw(lambda seen: seen.topic == "t/19")
         eventually(lambda: connection.report()["unconfirmed"] == 0)
+
+
+def test_a_name_that_takes_longer_to_look_up_than_the_keepalive_is_connected_to(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = socket.getaddrinfo
+
+    def slow(host: str, *rest: object, **options: object) -> object:
+        if host == "broker.lan":
+            # paho compares with the clock.
+            time.sleep(1.1)
+            host = "127.0.0.1"
+        return usual(host, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    options = Options("broker.lan", broker.port, keepalive=1)
+    link = Link(options, None, lambda _: None)
+    link.open()
+    try:
+        while link.up and not link.accepted:
+            link.run_once(1.0)
+        assert link.accepted, link.failure
+    finally:
+        link.close(done=True)
 
 
 def test_without_a_connection_that_is_the_problem() -> None:
