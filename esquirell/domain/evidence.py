@@ -45,6 +45,8 @@ POWERS = ("active_power", "reactive_power", "apparent_power")
 _SUMMED = ("energy_import", "energy_export", "active_power")
 _LEAST_SUM = {"active_power": 50.0}
 _NEAR = 0.02
+# The parts of one answer are not of quite the same moment.
+_TENFOLD_NEAR = 0.05
 
 
 @record
@@ -176,6 +178,15 @@ def is_loaded(values: Values, power: str) -> bool:
     watts, apparent = abs(values.get(power, 0.0)), apparent_of(volts, amperes)
     of_grid = is_live(volts) and not suffix.startswith(NO_GRID)
     return of_grid and _LEAST_VA <= _USUAL_FACTOR * apparent <= watts <= apparent + _NOISE_W
+
+
+def is_tenfold(values: Values) -> bool:
+    """Whether a total is ten times what its phases add up to, or a tenth: its scale is another."""
+    phases = [values[key] for key in (f"active_power_{one}" for one in PHASES) if key in values]
+    summed, total = abs(sum(phases)), abs(values.get("active_power", 0.0))
+    if len(phases) == 1 or summed < _LEAST_OF_PHASE_W:
+        return False
+    return any(abs(total / summed / ten - 1) <= _TENFOLD_NEAR for ten in (10, 0.1))
 
 
 def _triangle(values: Values) -> Iterator[_Proof]:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from esquirell.domain.decoding import EXPORTS, IMPORTS, Decoded, decode
-from esquirell.domain.evidence import POWERS, Evidence, is_live, is_loaded, weigh
+from esquirell.domain.evidence import POWERS, Evidence, is_live, is_loaded, is_tenfold, weigh
 from esquirell.domain.inference.infer import infer
 from esquirell.domain.inference.neighbours import is_direction
 from esquirell.domain.inference.specification import Fit, Specified, fit, with_days
@@ -265,12 +265,22 @@ def _examine(candidate: Candidate, answer: Mapping[str, Any]) -> ExaminedCandida
         profile = candidate.profile.with_datapoints(points)
         candidate = replace(candidate, profile=profile, folded=frozenset(folded))
     heard = _read(candidate, answer)
+    if is_tenfold(heard.decoded.values):
+        candidate = _without(heard.decoded.sources["active_power"], candidate)
+        heard = _read(candidate, answer)
     if heard.is_refused and candidate.shape >= _SHAPED and not _is_absurd(heard, answer):
         # An answer that only meters give is proof; an impossible power in it is left out.
         rest = replace(candidate, profile=candidate.profile.unproved(*POWERS))
         without = _read(rest, answer)
         return heard if without.is_refused else without
     return heard
+
+
+def _without(dp: str, candidate: Candidate) -> Candidate:
+    """Return a candidate that neither explains a datapoint nor votes on it."""
+    points = {name: one for name, one in candidate.profile.datapoints.items() if name != dp}
+    profile = candidate.profile.with_datapoints(points)
+    return replace(candidate, profile=profile, cost=candidate.cost + 1)
 
 
 def _is_absurd(heard: ExaminedCandidate, answer: Mapping[str, Any]) -> bool:

@@ -457,6 +457,25 @@ def test_an_entry_is_read_as_far_as_it_makes_sense(
             {"energy_import": None, "energy_import_a": 10},
             False,
         ),
+        # The first phase has no name next to the others, unless these are not there.
+        (
+            (("cur_current", "A", 3, 6120), ("b_cur", "A", 3, 6022), ("c_cur", "A", 3, 5980)),
+            {},
+            {"current": None, "current_a": 6.12, "current_b": 6.022},
+            False,
+        ),
+        (
+            (("cur_voltage", "V", 1, 2301), ("bv", "V", 1, None), ("cv", "V", 1, None)),
+            {},
+            {"voltage": 230.1, "voltage_a": None},
+            False,
+        ),
+        (
+            (("total_current", "A", 3, 12_100), ("current_b", "A", 3, 6022)),
+            {},
+            {"current": 12.1, "current_a": None},
+            False,
+        ),
         (
             (
                 *((f"energy_{x}", "kWh", 2, 1000) for x in "ab"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from esquirell.domain.decoding import decode
 from esquirell.domain.evidence import weigh
 from esquirell.domain.inference import Specified, infer
 from esquirell.domain.inference.specification import Fit, fit
@@ -111,6 +112,38 @@ def test_a_device_of_one_phase_is_no_third_of_its_sibling_with_three() -> None:
     # A part of an answer that says nothing of the whole device may be phase a of three.
     del answer["1"]
     assert "voltage_a" in recognised(answer, (THREE_PHASES, 3)).profile.keys
+
+
+@pytest.mark.parametrize(
+    ("others", "watts"),
+    [
+        # Nobody known counts so: the total stays raw, its phases do not.
+        ((), None),
+        # One product does, and its phases say that this is one of these.
+        ((2,), 3250),
+    ],
+)
+@pytest.mark.parametrize("raw", [325, 318])
+def test_a_total_is_in_the_scale_of_its_phases(
+    others: tuple[int, ...], watts: float | None, raw: int
+) -> None:
+    phases = {
+        "6": frame(2307, 7425, 1529),
+        "7": frame(2277, 1589, 282),
+        "8": frame(2261, 7529, 1440),
+    }
+    frames = [
+        Specified(str(dp), f"phase_{x}", "raw") for dp, x in zip((6, 7, 8), "abc", strict=True)
+    ]
+
+    def layout(scale: int) -> tuple[Specified, ...]:
+        return (*frames, Specified("9", "power_total", "value", "kW", scale, 0, 900_000))
+
+    known = [(layout(3), 30), *((layout(scale), 1) for scale in others)]
+    agreed = recognised({**phases, "9": raw}, *known).profile
+    values = decode({**phases, "9": raw}, agreed).values
+    assert values["active_power_a"] == 1529
+    assert values.get("active_power") == (watts and raw * 10)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from esquirell.domain.plausibility import allows, is_excessive
 from esquirell.domain.profile import INVERTERS
 from esquirell.domain.quantity import PHASES
 
+_TOTALS = {"total", "all"}
 _BOTH_WAYS = {"backward", "reverse", "forward"}
 _MOST_W = 30_000
 # Micro inverters have up to four panels.
@@ -32,6 +33,7 @@ _LEAST_W = 100
 def settle(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> None:
     """Settle what a code leaves open: channels, shared voltages, directions, sums."""
     _first_channel(points)
+    _first_phase(points)
     _lone_channel(points)
     _shared_voltage(points)
     _both_ways(points)
@@ -48,6 +50,20 @@ def _first_channel(points: Sequence[InferredDatapoint]) -> None:
     two = "active_power_a" in found and not any(key.endswith("_c") for key in found)
     if two and other.spec.code == f"{own.spec.code}_b":
         own.meaning = replace(own.meaning, suffix="a")
+
+
+def _first_phase(points: Sequence[InferredDatapoint]) -> None:
+    """Assign the only unnamed voltage and current next to those of phase b to phase a.
+
+    Heat pumps name `cur_current`, `b_cur` and `c_cur`; those of one phase send the first alone.
+    """
+    found = by_key(points)
+    for quantity in ("voltage", "current"):
+        own, other = found.get(quantity), found.get(f"{quantity}_b")
+        if not own or not own.meaning or not other or other.raw is None:
+            continue
+        if f"{quantity}_a" not in found and not _TOTALS & set(words_of(own.spec.code)):
+            own.meaning = replace(own.meaning, suffix="a")
 
 
 def _lone_channel(points: Sequence[InferredDatapoint]) -> None:
