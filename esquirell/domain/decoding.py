@@ -8,7 +8,7 @@ from typing import Any
 
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import Hint, unpack, with_suffix
-from esquirell.domain.numbers import whole
+from esquirell.domain.numbers import signed_power, whole
 from esquirell.domain.plausibility import allows, contradictions, is_excessive, is_hollow, overflows
 from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.quantity import is_possible
@@ -284,6 +284,8 @@ def _scale(raw: object, point: Datapoint) -> float:
     number = whole(raw)
     if number is None:
         raise DecodeError(f"expected a whole number, got {_shown(raw)}")
+    if point.key and point.key.startswith("active_power"):
+        number = signed_power(number)
     value = number / point.divisor
     return value if point.divisor >= 1 else round(value, 6)
 

@@ -8,6 +8,9 @@ from pydantic import BeforeValidator
 
 _WHOLE = re.compile(r"[+-]?\d{1,18}(\.0{1,6})?", re.ASCII)
 _TOO_LARGE = 10**18  # no counter comes near it, and a float can't be computed from any int
+# A power below zero in 32 bits without a sign, and divided by ten after that, as PC321-Z-TY does.
+_ROUNDS = (1 << 32, 0x1999999A)
+_MOST_BACK = 10**7
 
 
 def whole(raw: object) -> int | None:
@@ -24,6 +27,14 @@ def whole(raw: object) -> int | None:
     if isinstance(raw, str) and _WHOLE.fullmatch(raw.strip()):
         return int(raw.strip().partition(".")[0])
     return None
+
+
+def signed_power(raw: int) -> int:
+    """Return a power with its sign: what flows back may be a distance below 2^32 or its tenth.
+
+    -1 in 32 bits stays as it is: it is how devices write that they have no value.
+    """
+    return next((raw - turn for turn in _ROUNDS if 1 < turn - raw < _MOST_BACK), raw)
 
 
 def finite(raw: object) -> float | None:

@@ -68,7 +68,7 @@ UNSIGNED = {"101": 2360, "102": 1282, "103": -140, "104": 46, "111": 2398, "112"
         (CALIBRATED, "", {"voltage": 230.5, "current": 0.222, "active_power": 42.3}),
         (CHARGER, "", {"active_power": 1300, "current_a": 6.1, "voltage_a": 227}),
         (EXPORTING, "", {"active_power": -1218.1, "active_power_a": -1218.1}),
-        (UNSIGNED, "gqmmtjclqb7reg5p", {"active_power_a": -140, "active_power_b": -317}),
+        (UNSIGNED, "gqmmtjclqb7reg5p", {"active_power_a": -140, "active_power": -484}),
     ],
 )  # fmt: skip
 def test_a_meter_says_what_its_display_shows(

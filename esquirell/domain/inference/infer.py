@@ -11,7 +11,7 @@ from esquirell.domain.inference import correction, neighbours, scaling, twins, w
 from esquirell.domain.inference.inferred import InferredDatapoint, sentinels
 from esquirell.domain.inference.meaning import counter_added_to, frame_suffix, meaning_of
 from esquirell.domain.inference.specification import Specified, with_days
-from esquirell.domain.numbers import whole
+from esquirell.domain.numbers import signed_power, whole
 from esquirell.domain.profile import INVERTERS, Profile
 from esquirell.domain.quantity import split_key
 
@@ -91,6 +91,8 @@ def _infer_one(spec: Specified, raw: object) -> InferredDatapoint:
         if point.raw in sentinels(spec):
             point.raw = None
         point.meaning = meaning_of(spec)
+        if point.raw is not None and point.quantity == "active_power":
+            point.raw = signed_power(point.raw)
         if point.meaning:
             scaling.scale(point)
         elif (counter := counter_added_to(spec)) is not None:
