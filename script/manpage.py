@@ -5,12 +5,12 @@
 
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 
 import click
 
 from esquirell.cli.app import app
 from esquirell.cli.commands import SECTIONS
-from esquirell.runtime.facts import VERSION
 from esquirell.settings.files import SEARCHED
 
 EXIT_CODES = {
@@ -27,7 +27,8 @@ def page() -> str:
 
 def _lines() -> Iterator[str]:
     root = click.Context(app, info_name="esquirell")
-    yield f'.TH ESQUIRELL 1 "" "esquirell {VERSION}" "User commands"'
+    release = version("esquirell")
+    yield f'.TH ESQUIRELL 1 "" "esquirell {release}" "User commands"'
     yield ".SH NAME\nesquirell \\- Tuya energy meters into a database and into Home Assistant"
     yield ".SH SYNOPSIS\n.B esquirell\n[\\fIOPTIONS\\fR] \\fICOMMAND\\fR [\\fIARGUMENTS\\fR]"
     yield f".SH DESCRIPTION\n{_text(app.help or '')}"

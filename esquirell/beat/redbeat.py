@@ -1,11 +1,17 @@
 """RedBeat's settings and its connection to Redis, looked up once."""
 
-from esquirell.beat import tenacity_import  # isort: skip  # noqa: F401 - before RedBeat
-
 from functools import cache
 from typing import Any, cast
 
 from celery import Celery
+
+from esquirell.lazy_import import missing
+
+# It imports Tornado wherever that is installed, for decorated coroutines that are not used here: a
+# MiB in every process, even without the page.
+with missing("tornado"):
+    import tenacity  # noqa: F401 - before RedBeat, which uses it
+
 from redbeat.schedulers import (
     RedBeatConfig,
     RedBeatJSONEncoder,

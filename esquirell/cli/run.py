@@ -22,7 +22,7 @@ from esquirell.daemon.signals import HANGUP, START
 from esquirell.daemon.threads import MOST_PLACES
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.extras import install_command
-from esquirell.runtime.app_broker import learn_broker
+from esquirell.runtime.connections import learn_broker
 from esquirell.runtime.root import Runtime
 from esquirell.settings.home_assistant_app import state_dir_of
 from esquirell.settings.private_files import make_directory

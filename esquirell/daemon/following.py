@@ -5,7 +5,7 @@ import os
 
 from esquirell.daemon.parts import ServicePart, repeating
 from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
-from esquirell.runtime.app_broker import learn_broker
+from esquirell.runtime.connections import learn_broker
 from esquirell.runtime.root import Runtime
 from esquirell.settings import load
 from esquirell.settings.added_meters import version_of

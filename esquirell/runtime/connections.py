@@ -1,12 +1,18 @@
-"""Where Redis and the MQTT broker are, in the words of the adapters."""
+"""Where Redis and the MQTT broker are; in a Home Assistant app its Supervisor is asked."""
 
+import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esquirell.broker.connection import Address, Sentinels
-from esquirell.settings import Settings, load
+from esquirell.domain.errors import ConfigError
+from esquirell.settings import Settings, load, private_files
+from esquirell.settings.home_assistant_app import BROKER_FILE, TOKEN, state_dir_of
 from esquirell.settings.urls import SENTINEL, sentinels
 
 if TYPE_CHECKING:
+    from esquirell.homeassistant.supervisor import MqttService
     from esquirell.mqtt.options import Options
 
 SESSION_S = 600
@@ -49,3 +55,35 @@ def options_of(settings: Settings, *, bridges: bool) -> "Options":
     return Options(
         **plain, password=mqtt.password.get_secret_value(), **(session if bridges else {})
     )
+
+
+def learn_broker(environ: Mapping[str, str]) -> None:
+    """Ask the Supervisor for the broker, and keep its answer where the settings look for it.
+
+    If it does not answer, what it said before still counts. Outside of Home Assistant nothing is
+    done. Raises UnavailableError and ConfigError.
+    """
+    folder = state_dir_of(environ)
+    if folder is not None:
+        from esquirell.homeassistant.supervisor import mqtt_service  # noqa: PLC0415 - apps alone
+
+        _keep(folder / BROKER_FILE, mqtt_service(environ[TOKEN]))
+
+
+def _keep(file: Path, found: "MqttService | None") -> None:
+    try:
+        _write(file, found)
+    except OSError as error:
+        raise ConfigError(f"{file} can't be written: {error.strerror}") from error
+
+
+def _write(file: Path, found: "MqttService | None") -> None:
+    if found is None:
+        file.unlink(missing_ok=True)
+        return
+    table: dict[str, str | int | bool] = {"host": found.host, "port": found.port, "tls": found.ssl}
+    if found.username:
+        table |= {"username": found.username, "password": found.password.get_secret_value()}
+    text = json.dumps(table)
+    if not file.exists() or file.read_bytes() != text.encode():
+        private_files.write({file: text})

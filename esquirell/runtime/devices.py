@@ -12,8 +12,7 @@ from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.domain.reading import Reading
 from esquirell.profiles import Choices
 from esquirell.profiles.choices import Announce
-from esquirell.runtime.facts import VERSION
-from esquirell.runtime.products import announced, describe, known_profiles
+from esquirell.runtime.products import VERSION, announced, describe, known_profiles
 from esquirell.services.capture import Capture
 from esquirell.services.lines import Lines, may_be_held
 from esquirell.settings import Settings

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
+from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from urllib.parse import quote
 
 from esquirell.domain.errors import ConfigError, EsquirellError
 from esquirell.domain.reading import iso
-from esquirell.runtime.facts import VERSION
 from esquirell.runtime.upkeep import Upkeep
 from esquirell.settings import Settings, private_files, state_files
 from esquirell.storage import sqlite
@@ -40,7 +40,11 @@ class MachineBackup:
         UnavailableError.
         """
         archive.refuse_existing(target)
-        facts = {"created_at": iso(datetime.now(UTC)), "esquirell": VERSION, **self._where()}
+        facts = {
+            "created_at": iso(datetime.now(UTC)),
+            "esquirell": version("esquirell"),
+            **self._where(),
+        }
         with archive.folder_beside(target) as folder:
             spool, left_out = _copied_spool(self._settings.spool_file, folder)
             kept = state_files.present(self._settings.state_dir)

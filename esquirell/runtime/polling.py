@@ -10,8 +10,8 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import Question
 from esquirell.domain.reading import MeterStatus
 from esquirell.runtime.devices import Devices
-from esquirell.runtime.facts import VERSION
 from esquirell.runtime.mqtt import Mqtt
+from esquirell.runtime.products import VERSION
 from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage
 from esquirell.runtime.upkeep import Upkeep

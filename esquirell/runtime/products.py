@@ -12,12 +12,14 @@ from esquirell.profiles.memory import Files
 from esquirell.settings import Settings
 from esquirell.tuya.device_files import DEVICES, Descriptions, Products
 
+VERSION = version("esquirell")
+
 
 def known_profiles(
     settings: Callable[[], Settings], announce: Announce = announce_nothing
 ) -> Choices:
     """Return the choices of profiles, with those that were recognised here by earlier answers."""
-    memory = Files(settings().state_dir / "recognised", version("esquirell"))
+    memory = Files(settings().state_dir / "recognised", VERSION)
     return Choices(
         lambda: settings().profiles_dir,
         lambda meter: describe(settings().state_dir, meter),

@@ -11,7 +11,7 @@ from support.supervisor import TOKEN, FakeSupervisor, supervising
 
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.homeassistant import supervisor as ours
-from esquirell.runtime.app_broker import learn_broker
+from esquirell.runtime.connections import learn_broker
 
 SERVICE = {"host": "core-mosquitto", "port": 1883, "ssl": False, "protocol": "3.1.1"}
 LOGIN = {"username": "addons", "password": "pw"}

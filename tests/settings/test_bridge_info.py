@@ -1,6 +1,6 @@
 """The cached content of bridge/info follows the configuration."""
 
-from esquirell.runtime.facts import BridgeInfoCache
+from esquirell.runtime.bridging import BridgeInfoCache
 from esquirell.settings import Settings
 
 
