@@ -3,9 +3,10 @@
 # count currents in milliamperes and increments of energy in watt-hours: three decimals.
 #
 # Guess: 1895 with three decimals is rounded to 1.9 or kept as 1.895, and 29 with two decimals is 0.29.
-# Seen: the rest is cut off. 1.895 A is 1.89 A, an increment of 9 Wh is nothing, and of 12 Wh a sixth is lost. As the number is multiplied by 0.01 and by 100 before it is cut, also
-# values that have two decimals lose a hundredth: 29 is 0.28, and so do 1,418 of the first 100,000 numbers,
-# so that a counter in hundredths of a kWh repeats some values and leaves others out. -0.14 becomes -0.15.
+# Seen: the rest is cut off. 1.895 A is 1.89 A, an increment of 9 Wh is nothing, and of 12 Wh a sixth is lost. As
+# the number is multiplied by 0.01 and by 100 before it is cut, values that have two decimals lose a hundredth,
+# too: 29 is 0.28, and so do 1,418 of the first 100,000 numbers, so that a counter in hundredths of a kWh repeats
+# some values and leaves others out. -0.14 becomes -0.15.
 # The line is run as it stands in the package, which needs an ioBroker around it to be run whole.
 #
 # Needs: npm and node.

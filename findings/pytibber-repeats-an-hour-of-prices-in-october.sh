@@ -39,7 +39,8 @@ async def main():
                 with time_machine.travel(moment, tick=False):
                     price, _, _ = home.current_price_data()
                 seen[str(zone), hour] = price
-                print(f"{zone}, at {moment.astimezone(BERLIN):%H:%M%z}: {price}, right: {home.price_total[moment.replace(minute=0).astimezone(BERLIN).isoformat()]}")
+                right = home.price_total[moment.replace(minute=0).astimezone(BERLIN).isoformat()]
+                print(f"{zone}, at {moment.astimezone(BERLIN):%H:%M%z}: {price}, right: {right}")
         assert [seen["UTC", hour] for hour in (0, 1, 2)] == [0.008, 0.012, 0.016]
         assert [seen["Europe/Berlin", hour] for hour in (0, 1, 2)] == [0.008, 0.008, 0.016], "that is no longer so"
 
