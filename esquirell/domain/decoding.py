@@ -228,7 +228,8 @@ class _Decoding:
             fields = {key: value for key, value in fields.items() if key != "active_power"}
         # A frame of several phases is the whole device's, so its own temperature is no phase's.
         suffix = "" if any(key.endswith(_OF_PHASES) for key in fields) else point.suffix
-        return {with_suffix(key, suffix): value for key, value in fields.items()}
+        # Whole watts as well are floats: who keeps types apart, as InfluxDB does, gets one only.
+        return {with_suffix(key, suffix): float(value) for key, value in fields.items()}
 
     def _direction(self, point: Datapoint) -> object:
         beside = self._points.get(point.direction or "")

@@ -53,6 +53,12 @@ def left_out() -> list[Verdict]:
     return list(judge_left_out(captures()))
 
 
+@pytest.mark.parametrize("captured", EVERY)
+def test_every_value_has_one_type(captured: Captured) -> None:
+    values = try_capture(captured.capture).values
+    assert {key: type(value) for key, value in values.items()} == dict.fromkeys(values, float)
+
+
 @pytest.mark.parametrize(("captured", "inputs"), BY_INPUTS)
 def test_no_value_is_wrong(captured: Captured, inputs: Inputs) -> None:
     mine = [one for one in verdicts() if (one.file, one.inputs) == (captured.file, inputs.name)]
