@@ -229,7 +229,7 @@ def test_a_picture_of_today_shows_the_present(window: "Window") -> None:
     assert window.complaints == []
 
 
-def test_a_meter_that_is_added_appears_on_now(
+def test_a_meter_that_is_added_appears_on_now_and_a_removed_one_leaves_its_page(
     window: "Window", house: House, barn: SimulatedMeter
 ) -> None:
     window.open()
@@ -247,8 +247,11 @@ def test_a_meter_that_is_added_appears_on_now(
     }
     assert browser.post("/add", fields).status == 303
     window.says("New barn")
+    window.open("meters/barn")
+    window.says("New barn")
     remove = {"command": "meter/remove", "place": "change"}
     assert browser.post("/meters/barn", remove).status == 303
+    window.says("Page not found")
 
 
 def test_a_choice_is_shown_at_once(window: "Window") -> None:

@@ -253,7 +253,8 @@ async function renew(isWanted = false, show = showPage) {
   const answer = await fetch(location.href, { headers: { "X-Requested-With": "esquirell" } }).catch(() => null);
   if (show === patchPage) showLost(!answer?.ok);
   if (isBusy() && !isWanted) return;
-  if (answer?.status === 401) return location.reload();
+  // The session has ended, or what the page shows was removed.
+  if (answer?.status === 401 || answer?.status === 404) return location.reload();
   if (answer?.ok) show(await answer.text());
 }
 
