@@ -193,7 +193,12 @@ def _watchdog(
 
     database = runtime.storage.database.file
     folders = (runtime.settings.state_dir, *([database.parent] if database else []))
-    return Watchdog(role.parts, (*role.gauges, *gauges), look, excuse=Disks(folders).trouble)
+    disks = Disks(folders)
+
+    def excuse() -> str:
+        return disks.trouble() or runtime.shared.trouble()
+
+    return Watchdog(role.parts, (*role.gauges, *gauges), look, excuse=excuse)
 
 
 def build_worker(runtime: Runtime, role: Role, pool: Pool, name: str) -> Worker:

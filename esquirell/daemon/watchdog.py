@@ -55,7 +55,8 @@ class Watchdog:
     `on_look` then returns the status that systemd shows. Something that hangs can't be ended inside
     a Python process, so the process ends and its supervisor (systemd, docker) restarts it. After
     the process itself was stopped, as by `docker pause`, everything has its time anew. So it has
-    when `excuse` says why it hangs, such as a disk: readings in memory would be lost by an end.
+    when `excuse` says why it hangs, such as a disk or a slow Redis: readings in memory would be
+    lost by an end.
     """
 
     def __init__(

@@ -1,6 +1,8 @@
 """Redis: what the processes of a service share through it."""
 
+import time
 from collections.abc import Callable
+from contextlib import closing
 
 from celery import Celery
 
@@ -9,13 +11,14 @@ from esquirell.beat.snapshot import ScheduleSnapshots
 from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.broker.celery_config import QUEUES
 from esquirell.broker.connection import Client, PasswordRefusedError, connect
-from esquirell.broker.diagnosis import RedisFacts, examine, probe
+from esquirell.broker.diagnosis import RedisFacts, examine, probe, slowness
 from esquirell.broker.lease import LEASE_S, Lease, Owners
 from esquirell.broker.outage import Outage
 from esquirell.broker.processes import Orders, Presence, RememberedDirectories
 from esquirell.broker.queue import TASKS
 from esquirell.broker.relay import Relay
 from esquirell.broker.tasks import HeldTasks, RevokedTasks
+from esquirell.domain.errors import UnavailableError
 from esquirell.runtime.connections import address_of
 from esquirell.settings import Settings
 
@@ -30,7 +33,8 @@ class Shared:
 
     def __init__(self, settings: Settings, app: Celery, instance: str) -> None:
         self._app = app
-        self.client: Client = connect(address_of(settings))
+        self._address = address_of(settings)
+        self.client: Client = connect(self._address)
         # RedBeat takes it from here: made by us, no dump of settings has a password.
         app.redbeat_redis = self.client  # type: ignore[attr-defined]
         self.snapshots = ScheduleSnapshots(self.client)
@@ -51,6 +55,19 @@ class Shared:
     def probe(self) -> None:
         """Test what the service needs from Redis. Raises UnavailableError with Redis's message."""
         probe(self.client)
+
+    def trouble(self) -> str:
+        """Say how Redis fails a new connection, or how slow it is; empty if all is well.
+
+        Its name is looked up as well, which may take longer than all else.
+        """
+        began = time.monotonic()
+        try:
+            with closing(connect(self._address)) as client:
+                probe(client)
+        except UnavailableError as error:
+            return str(error)
+        return slowness(time.monotonic() - began)
 
     def lease(self, role: str, owner: str, *, quiet: bool = False) -> Lease:
         """Build the lease of a role, of whose processes only one is active.

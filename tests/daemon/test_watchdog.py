@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,12 +12,18 @@ import time
 from pathlib import Path
 
 import pytest
+from celery import Celery
+from support.configuration import METER, ConfigurationFolder
 from support.fault_bench import preloaded
+from support.redis_server import RedisProcess
 from support.rounds import Rounds
+from support.tcp_proxy import TcpProxy
 from support.waiting import LIMIT_S, eventually
 
+from esquirell.broker.diagnosis import SLOW_S
 from esquirell.daemon.parts import ServicePart
 from esquirell.daemon.watchdog import HUNG_EXIT_CODE, Disks, Gauge, Watchdog
+from esquirell.runtime.shared import Shared
 
 
 def test_a_look_that_fails_ends_no_watch(caplog: pytest.LogCaptureFixture) -> None:
@@ -154,3 +161,15 @@ def test_silence_is_measured() -> None:
     eventually(lambda: part.silent_s() > 0.1)
     part.stop()
     part.join(LIMIT_S)
+
+
+def test_a_slow_redis_is_an_excuse_and_so_is_one_that_is_gone(
+    tmp_path: Path, server: RedisProcess
+) -> None:
+    with TcpProxy(server.port) as proxy:
+        url = f'redis.url = "redis://127.0.0.1:{proxy.port}/0"\n'
+        shared = Shared(ConfigurationFolder(tmp_path).load(url + METER), Celery(), "me")
+        assert shared.trouble() == ""
+        proxy.late_s = SLOW_S / 2
+        assert re.match(r"Redis takes .* s to answer", shared.trouble())
+    assert "Redis does not answer" in shared.trouble()
