@@ -21,7 +21,9 @@ from esquirell.storage.history import ReadingHistory
 from esquirell.storage.readings import Readings
 from esquirell.storage.spool import Spool
 
-KEY = "energy_import"
+KEY, EXPORT = KEYS = ("energy_import", "energy_export")
+# The counters of this device have 24 bits, with steps of 0.01 kWh.
+RANGE = 167_772.16
 ZONES = ("Europe/Warsaw", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Adelaide", "UTC")
 # What a clock shows after a boot without a network, and wrong by how much others may be.
 CLOCKS: dict[str, datetime | timedelta] = {
@@ -76,7 +78,7 @@ class House:
         self.clock = Clock()
         self.true = start
         self.wrong = timedelta(0)
-        self.raw = 1000.0
+        self.raw, self.export = 1000.0, 20.0
         self.device = "first"
         self.late: list[Reading] = []
         self.last: Reading | None = None
@@ -97,7 +99,8 @@ class House:
     def lives(self, events: Sequence[Event]) -> None:
         for event in events:
             self.passes(event.seconds)
-            self.raw = round(self.raw + event.kwh, 2)
+            self.raw = round((self.raw + event.kwh) % RANGE, 2)
+            self.export = round(self.export + event.kwh / 10, 2)
             getattr(self, event.what.partition(" ")[0])(event.what.partition(" ")[2])
 
     def ends(self) -> None:
@@ -139,9 +142,14 @@ class House:
         self.raw = 0.0
         self._take(self.raw)
 
+    def export_reset(self, _: str) -> None:
+        """Let one of two counters begin anew, while the other goes on."""
+        self.export = 0.0
+        self._take(self.raw)
+
     def exchange(self, level: str) -> None:
         self.device += "'"
-        self.raw = float(level)
+        self.raw = self.export = float(level)
         self._take(self.raw)
 
     def duplicate(self, _: str) -> None:
@@ -182,13 +190,13 @@ class House:
         self.shop.statistics.rollup(self.true - timedelta(days=2))
 
     def _take(self, kwh: float | None, *, late: bool = False) -> None:
-        values = {"active_power": 100.0} | ({} if kwh is None else {KEY: kwh})
+        counters = {} if kwh is None else {KEY: kwh, EXPORT: self.export}
         one = meter(device_id=self.device)
         self.saver.date_waiting(self.ledgers, self.statuses)
         self.ledgers.prepare(["main"])
-        taken = Reading("main", self.clock.now, values, holds_s=180)
-        judged = self.ledgers.judge(taken, one, (KEY, "active_power"))
-        statuses = self.statuses.after({"main": Outcome(judged)}, {"main": (KEY,)})
+        taken = Reading("main", self.clock.now, {"active_power": 100.0, **counters}, holds_s=180)
+        judged = self.ledgers.judge(taken, one, (*KEYS, "active_power"))
+        statuses = self.statuses.after({"main": Outcome(judged)}, {"main": KEYS})
         if late and not judged.undated and judged.ledger:
             # Its ledger is there, as that of the next reading goes on from it.
             self.late.append(replace(judged, ledger=None))
@@ -198,10 +206,10 @@ class House:
         self.saver.save([judged], statuses)
         self.last = judged
 
-    def believed(self) -> list[float]:
-        """The believed sums that are stored, in the order of their times."""
+    def believed(self, key: str = KEY) -> list[float]:
+        """The believed sums of a counter that are stored, in the order of their times."""
         found = Readings(self.database).query(None, *EVER)
-        return [one.values[KEY] for one in found if KEY in one.values]
+        return [one.values[key] for one in found if key in one.values]
 
 
 def _beside(reading: Reading) -> datetime:
