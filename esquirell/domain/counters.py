@@ -143,6 +143,11 @@ def anew(counter: Counter, offset: float) -> Counter:
     return replace(counter, offset=offset, level=None, begins=True)
 
 
+def restored(counter: Counter, before: Counter) -> Counter:
+    """Return a counter with the offset from before; its sum goes on, unless it was read since."""
+    return replace(anew(counter, before.offset), begins=before.begins or not counter.begins)
+
+
 def handed_over(counter: Counter, source: str) -> Counter:
     """Return a counter with another source; after `GONE` the next one starts again."""
     return replace(counter, source=source, level=None)

@@ -33,7 +33,7 @@ STARTS = (datetime(2027, 10, 30, 12, tzinfo=UTC), datetime(2028, 3, 25, 12, tzin
 EVENTS = st.one_of(
     st.just("read"),
     st.sampled_from(["read", "read", "dip", "zero", "jump", "silent", "reset", "export_reset"]),
-    st.sampled_from(["withhold", "duplicate", "kill", "roll", "anew"]),
+    st.sampled_from(["withhold", "duplicate", "kill", "roll", "anew", "undone"]),
     st.sampled_from(["exchange 0", "exchange 99000", "exchange 167772"]),
     st.sampled_from([f"boot {clock}" for clock in CLOCKS]),
     st.sampled_from([f"set {clock}" for clock in CLOCKS]),
@@ -104,6 +104,12 @@ FIXED = {
         Event("jump"),
         Event("reset"),
         *[READ] * 5,
+    ],
+    "a reset of its offset that is undone": [
+        READ,
+        Event("exchange 99000"),
+        Event("undone"),
+        *[Event("read", 60, 0.3)] * 2,
     ],
     "an overflow": [Event("exchange 167772"), *[Event("read", 60, 0.3)] * 6],
     "one counter of two begins anew": [READ, Event("export_reset"), *[Event("read", 60, 0.3)] * 5],

@@ -152,6 +152,12 @@ class House:
         self.raw = self.export = float(level)
         self._take(self.raw)
 
+    def undone(self, _: str) -> None:
+        """Reset the offsets of the counters, and take that back before they are read again."""
+        corrections = Corrections(self.database, Calendar(self.shop.zone), self.clock)
+        if "main" in self.shop.store.meters() and corrections.forget_offsets("main").sums:
+            corrections.undo("main", ["counter"])
+
     def duplicate(self, _: str) -> None:
         if self.last is not None:
             self.saver.save([self.last], {})

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.correction import Correction, Span, What
-from esquirell.domain.counters import Counter, anew, handed_over
+from esquirell.domain.counters import Counter, anew, handed_over, restored
 from esquirell.domain.errors import CommandError, EsquirellError
 from esquirell.domain.judgement import ESTIMATED, INCREMENTS
 from esquirell.domain.periods import Calendar
@@ -170,14 +170,14 @@ def changed(connection: Connection, meter_id: int, to: object = None) -> Offsets
     """
     stored = connection.scalar(select(ledger.c.state).where(ledger.c.meter_id == meter_id))
     found: Mapping[str, Counter] = to_ledger(stored).counters if stored else {}
-    wanted = dict.fromkeys(found, 0.0)
-    if to is not None:
-        wanted = {key: counter.offset for key, counter in to_ledger(to).counters.items()}
-    new = {
-        key: anew(counter, wanted[key])
-        for key, counter in found.items()
-        if key in wanted and counter.offset != wanted[key]
-    }
+    if to is None:
+        new = {key: anew(counter, 0.0) for key, counter in found.items() if counter.offset}
+    else:
+        new = {
+            key: restored(found[key], before)
+            for key, before in to_ledger(to).counters.items()
+            if key in found and found[key].offset != before.offset
+        }
     sums = {key: (found[key].total, counter.total) for key, counter in new.items()}
     return Offsets(meter_id, stored, new, sums)
 
