@@ -108,17 +108,17 @@ class Watchdog:
                 part.start()
         running_s = time.monotonic() - self._resumed_at
         silences = [(gauge, min(gauge.silent_s(), running_s)) for gauge in self._gauges]
-        hung = [gauge for gauge, silent_s in silences if silent_s > gauge.limit_s]
+        hung = [(gauge, silent_s) for gauge, silent_s in silences if silent_s > gauge.limit_s]
         if hung:
-            self._judge(hung[0])
+            self._judge(*hung[0])
         notify("WATCHDOG=1", f"STATUS={self._on_look()}")
 
-    def _judge(self, gauge: Gauge) -> None:
+    def _judge(self, gauge: Gauge, silent_s: float) -> None:
         """End the process because of what hangs, unless that is excused."""
         reason = self._excuse()
         if not reason:
             _end(gauge)
-        log.warning("%s has been hanging for %.0f s: %s", gauge.name, gauge.silent_s(), reason)
+        log.warning("%s has been hanging for %.0f s: %s", gauge.name, silent_s, reason)
         self._resumed_at = time.monotonic()
 
     def _waits(self, pause_s: float) -> bool:
