@@ -264,6 +264,7 @@ def _examine(candidate: Candidate, answer: Mapping[str, Any]) -> ExaminedCandida
         points = {**candidate.profile.datapoints, **folded}
         profile = candidate.profile.with_datapoints(points)
         candidate = replace(candidate, profile=profile, folded=frozenset(folded))
+    candidate = replace(candidate, profile=_directed_by_word(candidate.profile, answer))
     heard = _read(candidate, answer)
     if is_tenfold(heard.decoded.values):
         candidate = _without(heard.decoded.sources["active_power"], candidate)
@@ -274,6 +275,19 @@ def _examine(candidate: Candidate, answer: Mapping[str, Any]) -> ExaminedCandida
         without = _read(rest, answer)
         return heard if without.is_refused else without
     return heard
+
+
+def _directed_by_word(profile: Profile, answer: Mapping[str, Any]) -> Profile:
+    """Give the only power the direction that another datapoint names, such as `reverse`."""
+    points = profile.datapoints
+    sent = [dp for dp in answer if dp in points]
+    powers = [dp for dp in sent if any(key.startswith("active_power") for key in points[dp].keys)]
+    ways = [dp for dp, raw in answer.items() if str(raw).upper() in WAYS]
+    if len(powers) != 1 or len(ways) != 1 or points[powers[0]].direction:
+        return profile
+    directed = points[powers[0]].model_copy(update={"direction": ways[0]})
+    beside = points.get(ways[0], Datapoint(code=ways[0]))
+    return profile.with_datapoints({**points, powers[0]: directed, ways[0]: beside})
 
 
 def _without(dp: str, candidate: Candidate) -> Candidate:

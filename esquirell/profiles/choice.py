@@ -222,7 +222,8 @@ def _is_of_ten(raw: object) -> bool:
 
 
 def _says(point: Datapoint) -> tuple[object, ...]:
-    return (point.key, point.divisor) if point.key else (point.frame is not None, point.suffix)
+    meaning = (point.key, point.divisor) if point.key else (point.frame is not None, point.suffix)
+    return (*meaning, point.direction)
 
 
 def faults(profile: Profile, answer: Mapping[str, Any]) -> int:

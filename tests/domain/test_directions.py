@@ -3,6 +3,8 @@
 import pytest
 from support.specifications import integers, read
 
+from esquirell.profiles.capture import try_capture
+
 DUAL = (
     ("power_a", "W", 1, 11_963),
     ("power_b", "W", 1, 500),
@@ -95,3 +97,15 @@ def test_a_direction_said_counts_more_than_a_total() -> None:
     found = read(*integers(*DUAL, ("total_power", "W", 1, -12_463), **ways))
     assert found.values["active_power_a"] == -1196.3
     assert found.values["active_power_b"] == -50.0
+
+
+@pytest.mark.parametrize(("said", "watts"), [("reverse", -883), ("forward", 883)])
+def test_an_unknown_datapoint_directs_the_only_power_of_an_unknown_meter(
+    said: str, watts: float
+) -> None:
+    """Breakers with `flow_direction` have the other datapoints of hundreds that have none."""
+    breaker = {"1": 388_748, "6": "CK4AFLEAA3M=", "9": 0, "11": False, "13": 0, "16": True}
+    for at in ("37", "199"):
+        assert try_capture({"dps": {**breaker, at: said}}).values["active_power_a"] == watts
+    # A sentence is no direction.
+    assert try_capture({"dps": {**breaker, "199": f"not {said}"}}).values["active_power_a"] == 883
