@@ -66,7 +66,8 @@ REFUSALS: dict[str, Callable[[Client], None]] = {
     "MISCONF Redis is configured to save": unable_to_save,
     "no permissions to run the 'eval' command": without("-eval"),
     "no permissions to run the 'brpop' command": without("-brpop"),
-    "no permissions to access one of the channels": without_channels,
+    # "one of the channels" until Redis 7, then "a channel".
+    "no permissions to access": without_channels,
 }
 
 

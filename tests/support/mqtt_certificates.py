@@ -7,7 +7,10 @@ from support.waiting import LIMIT_S
 
 
 class Certificates:
-    """An authority, a server certificate for 127.0.0.1 and one for a client."""
+    """An authority, a server certificate for 127.0.0.1 and one for a client.
+
+    They have what Python 3.13 and newer ask of them: key usage, and the issuer's key.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -20,14 +23,14 @@ class Certificates:
         certificate, key = self._paths(name)
         self._openssl(
             *("req", "-x509", *_NEW_KEY, "-keyout", str(key), "-out", str(certificate)),
-            *("-subj", f"/CN={name}", "-days", "2"),
+            *("-subj", f"/CN={name}", "-days", "2", "-addext", "keyUsage=critical,keyCertSign"),
         )
         return certificate, key
 
     def _signed(self, name: str, subject: str) -> tuple[Path, Path]:
         certificate, key = self._paths(name)
         request, extensions = self._folder / f"{name}.csr", self._folder / f"{name}.ext"
-        extensions.write_text(f"subjectAltName={subject}\n")
+        extensions.write_text(f"subjectAltName={subject}\nauthorityKeyIdentifier=keyid\n")
         self._openssl(
             *("req", *_NEW_KEY, "-keyout", str(key), "-out", str(request)),
             *("-subj", f"/CN={name}"),
