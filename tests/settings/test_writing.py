@@ -119,7 +119,7 @@ def test_who_owns_a_file_owns_it_after_a_change(tmp_path: Path) -> None:
     source = tmp_path / "esquirell.toml"
     source.write_text(METER)
     is_root = os.geteuid() == 0
-    owner = (54_321, 54_322) if is_root else (os.geteuid(), os.getgroups()[-1])
+    owner = (54_321, 54_322) if is_root else (os.geteuid(), [os.getegid(), *os.getgroups()][-1])
     os.chown(source, *owner)
     assert rewrite(source, {"main": Update(product_id="abc")}) == [source]
     found = source.stat()
