@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
-from esquirell.cli.call import OneOf
+from esquirell.cli.call import OneOf, required, something
 from esquirell.cli.output import say, warn
 from esquirell.domain.errors import MeterError, MeterUnreachableError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
@@ -94,7 +94,7 @@ def _app() -> Iterator["AppAccount"]:
     from esquirell.runtime.unconfigured import app_login  # noqa: PLC0415 - as above
 
     say(USER_CODE)
-    login = app_login(click.prompt("User Code").strip(), _given().get("app_url") or _APP_URL)
+    login = app_login(required("User Code", something), _given().get("app_url") or _APP_URL)
     blocks = "utf" in (sys.stdout.encoding or "").lower()
     click.echo("\n".join(terminal_lines(login.qr_text, blocks=blocks)))
     say(SCAN)
@@ -142,9 +142,9 @@ def _cloud() -> Iterator["Cloud"]:
 
     given = _given()
     region = given.get("region") or click.prompt("Data center", default="eu", type=OneOf(_REGIONS))
-    access_id = given.get("api_key") or click.prompt("Access ID of the project")
-    secret = given.get("api_secret") or click.prompt(
-        "Access Secret of the project", hide_input=sys.stdin.isatty()
+    access_id = given.get("api_key") or required("Access ID of the project", something)
+    secret = given.get("api_secret") or required(
+        "Access Secret of the project", something, hide_input=sys.stdin.isatty()
     )
     with tempfile.TemporaryDirectory() as folder:
         yield cloud(region, access_id, secret, given.get("url", ""), Path(folder))

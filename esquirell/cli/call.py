@@ -3,7 +3,7 @@
 import logging
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -189,6 +189,18 @@ class Between(click.IntRange):
 
     def _describe_range(self) -> str:
         return f"{self.min} to {self.max}"
+
+
+def required(text: str, check: Callable[[str], str], *, hide_input: bool = False) -> str:
+    """Ask until `check` raises no UsageError; an empty answer is checked, not passed over."""
+    return str(click.prompt(text, "", hide_input=hide_input, value_proc=check, show_default=False))
+
+
+def something(text: str) -> str:
+    """Return an answer without blanks around it. Raises UsageError if nothing is left."""
+    if not text.strip():
+        raise click.UsageError("an answer is needed here; Ctrl-C ends")
+    return text.strip()
 
 
 def common_options() -> list[click.Option]:

@@ -90,7 +90,7 @@ def _around(runtime: "Runtime") -> Iterator[Finding]:
     statuses = _stored(runtime, runtime.storage.readings.statuses)
     times = [status.last_success for status in statuses.values() if status.last_success]
     now, newest = datetime.now(UTC), max(times, default=None)
-    yield machine.clock(now, newest, synchronized=machine.synchronized())
+    yield machine.clock(now, newest, runtime.settings.timezone, synchronized=machine.synchronized())
     for name, look in (
         ("database", servers.database),
         ("redis", servers.redis),

@@ -25,7 +25,7 @@ from esquirell.cli.meter_questions import (
 )
 from esquirell.cli.output import say, warn
 from esquirell.cli.ownership import give_to_owner_of_folder
-from esquirell.daemon.redis_server import find_redis
+from esquirell.daemon.redis_server import find_redis, find_server
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.domain.numbers import whole
@@ -49,6 +49,9 @@ BROKER = (
     "and password of any Home Assistant user."
 )
 NO_BROKER = "No broker runs on this machine. To install one: sudo apt install mosquitto"
+IDLE_BROKER = (
+    "Mosquitto is installed, but does not run. To start it: sudo systemctl start mosquitto"
+)
 REDIS = ("localhost", 6379)
 LOOK_S = 0.5
 # Set for containers: the file leaves them out, and they are not asked for.
@@ -199,7 +202,8 @@ def _say_which_starts() -> None:
 
 
 def _answers(devices: Path | None) -> Answers:
-    zone = machine_zone(os.environ)
+    # A container has it from .env, at each start anew.
+    zone = None if BROKER_GIVEN in os.environ else machine_zone(os.environ)
     if devices:
         listed = _take_over(devices)
         if not sys.stdin.isatty():
@@ -290,7 +294,7 @@ def _ask_mqtt() -> MqttSettings:
     while sys.stdin.isatty() and (trouble := guide.broker_trouble(mqtt)):
         warn(trouble.replace(" in [mqtt]", ""))  # the file is not written yet
         if mqtt.host in OWN_HOSTS and not _listens(mqtt.host, mqtt.port):
-            say(NO_BROKER)
+            say(NO_BROKER if find_server(("mosquitto",)) is None else IDLE_BROKER)
         if not click.confirm("Change these answers?", default=True):
             break
         mqtt = _ask_broker(mqtt)
@@ -307,7 +311,7 @@ def _ask_broker(before: MqttSettings) -> MqttSettings:
     username = click.prompt(
         f"MQTT user{none}", default=before.username, show_default=bool(before.username)
     )
-    password = ask_secret("MQTT password", str, "") if username else ""
+    password = ask_secret("MQTT password", str) if username else ""
     return MqttSettings(host=host, port=port, username=username, password=SecretStr(password))
 
 

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from esquirell.domain.errors import ConfigError
-from esquirell.domain.nearest import similar
+from esquirell.domain.nearest import hint
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from esquirell.domain.meter import Meter
-
-_LISTED = 12
 
 
 class MeterName(click.types.StringParamType):
@@ -76,8 +74,4 @@ def _matching(name: str, meters: Iterable["Meter"]) -> Iterator[str]:
 
 def unknown(name: str, known: Collection[str]) -> str:
     """Return the error for an unknown meter, with the one that may be meant."""
-    sentence = f"there is no meter {name!r}"
-    if meant := similar(name, known):
-        return f"{sentence}; did you mean {meant!r}?"
-    listed = ", ".join(sorted(known)[:_LISTED]) or "none is configured"
-    return f"{sentence}; known: {listed}{', …' if len(known) > _LISTED else ''}"
+    return f"there is no meter {name!r}; {hint(name, sorted(known), 'none is configured')}"

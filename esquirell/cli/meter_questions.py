@@ -8,7 +8,7 @@ import click
 from pydantic import SecretStr
 
 from esquirell.cli import guide
-from esquirell.cli.call import OneOf
+from esquirell.cli.call import OneOf, required
 from esquirell.cli.meter_names import unknown
 from esquirell.cli.output import say
 from esquirell.domain.hosts import check_peer
@@ -75,13 +75,13 @@ def _ask_meter(taken: Container[str]) -> Meter:
 def _ask_device() -> Meter:
     """Ask for a device, found or typed, and how to read it; its name comes later."""
     if not sys.stdin.isatty():
-        return _ask_rest(click.prompt("Device id", value_proc=_device_id))
+        return _ask_rest(required("Device id", _device_id))
     typed = click.prompt(
         "Device id (empty: search the network)", "", value_proc=_any_id, show_default=False
     )
     found = None if typed else guide.choose()
     device_id = typed or (found and found.device_id)
-    device_id = device_id or click.prompt("Device id", value_proc=_device_id)
+    device_id = device_id or required("Device id", _device_id)
     return _ask_rest(device_id, found)
 
 
@@ -134,7 +134,7 @@ def _ask_again(meter: Meter) -> Meter:
     """Ask again for what a read depends on; an empty key keeps the one before."""
     device_id = click.prompt("Device id", meter.device_id, value_proc=_device_id)
     address = click.prompt("Address on your network", meter.address, value_proc=checked_host)
-    key = ask_secret("Local key (empty: keep it)", lambda text: text and _local_key(text), "")
+    key = ask_secret("Local key (empty: keep it)", lambda text: text and _local_key(text))
     protocol = click.prompt("Protocol", meter.protocol, type=OneOf(_PROTOCOLS))
     changes = {"device_id": device_id, "address": address, "protocol": protocol}
     return meter.model_copy(update=changes | ({"local_key": SecretStr(key)} if key else {}))
@@ -168,7 +168,9 @@ def ask_name(taken: Container[str], proposed: str | None) -> tuple[str, str]:
             raise click.UsageError("another meter has this name")
         return text
 
-    name, label = name_and_label(click.prompt("Meter name", default=proposed, value_proc=free))
+    name, label = name_and_label(
+        click.prompt("Meter name", proposed or "", value_proc=free, show_default=bool(proposed))
+    )
     if label:
         say(SHOWN_AS.format(label=label, name=name))
     return name, label
@@ -188,11 +190,10 @@ def _ask_profile() -> str:
     return click.prompt("Product", default="auto", value_proc=one_of_ours)
 
 
-def ask_secret(text: str, check: Callable[[str], str], default: str | None = None) -> str:
+def ask_secret(text: str, check: Callable[[str], str]) -> str:
     """Ask for what the terminal must not show; `check` raises UsageError to ask again."""
     # Piped answers are not shown anyway, and hiding them would ask the terminal instead.
-    hidden = sys.stdin.isatty()
-    return click.prompt(text, default, hide_input=hidden, value_proc=check, show_default=False)
+    return required(text, check, hide_input=sys.stdin.isatty())
 
 
 def _any_id(text: str) -> str:

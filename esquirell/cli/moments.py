@@ -1,13 +1,14 @@
 """Times as people write them: a date and time, or how long ago."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
 
 from esquirell.cli.call import misuse
-from esquirell.domain.periods import moment
+from esquirell.domain.numbers import whole
+from esquirell.domain.periods import duration, moment
 
 # How long ago now was.
 NOW = "0s"
@@ -16,6 +17,20 @@ UNTIL = click.option(
     "--until", default=NOW, metavar="TIME", help="End of the span, exclusive. [default: now]"
 )
 SHOWN = "%Y-%m-%d %H:%M:%S"
+
+
+class Seconds(click.ParamType[int]):
+    """A whole number of seconds, also written as `30s`, `5m` or `1h`."""
+
+    name = "seconds"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the seconds. Raises BadParameter."""
+        length = duration(value)
+        seconds = whole(value) if length is None else length // timedelta(seconds=1)
+        if seconds is None:
+            self.fail(f"{value!r} is neither seconds, such as 300, nor 30s, 5m or 1h", param, ctx)
+        return seconds
 
 
 def moment_of(option: str, text: str, zone: str) -> datetime:

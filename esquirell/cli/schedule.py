@@ -9,7 +9,7 @@ import click
 
 from esquirell.cli.call import Call, Group, misuse, pass_call
 from esquirell.cli.meter_names import METER, split
-from esquirell.cli.moments import local
+from esquirell.cli.moments import Seconds, local
 from esquirell.cli.output import in_terminal, print_json, print_table, say, warn
 from esquirell.cli.values import plain
 from esquirell.domain.errors import UnavailableError
@@ -23,7 +23,9 @@ SHORT = {"last_run_at": "last run", "last_result": "result", "next_run_at": "nex
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 FIELDS: tuple[Option, ...] = (
-    click.option("--every", type=int, metavar="SECONDS", help="Run at this interval."),
+    click.option(
+        "--every", type=Seconds(), metavar="SECONDS", help="Run at this interval: 300, or 5m."
+    ),
     click.option(
         "--cron",
         metavar="FIELDS",
@@ -42,7 +44,7 @@ FIELDS: tuple[Option, ...] = (
     click.option("--args", metavar="JSON", help="Arguments of the task, as a JSON object."),
     click.option(
         "--expires",
-        type=int,
+        type=Seconds(),
         metavar="SECONDS",
         help="Drop a run that has not started within this time.",
     ),

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from esquirell.domain.nearest import hint
+
 
 class EsquirellError(Exception):
     """Base of all errors with one sentence for the user.
@@ -116,8 +118,8 @@ class CommandError(CodedError):
 
 def unknown_meter(name: str, known: Iterable[str]) -> CommandError:
     """Return the error for a meter that is not among the known ones."""
-    listed = ", ".join(known) or "none is configured"
-    return CommandError("unknown_meter", f"there is no meter {name}; known: {listed}")
+    meant = hint(name, known, "none is configured")
+    return CommandError("unknown_meter", f"there is no meter {name}; {meant}")
 
 
 class HomeAssistantError(EsquirellError):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 _BEGINNING = 3
 # How similar a word and a part of a name must be.
 _ALIKE = 0.8
+_LISTED = 12
 
 
 def similar(name: str, known: Iterable[str]) -> str | None:
@@ -22,6 +23,15 @@ def similar(name: str, known: Iterable[str]) -> str | None:
     }
     within = [parts[part] for part in get_close_matches(name, parts, n=1, cutoff=_ALIKE)]
     return next(iter([*get_close_matches(name, ordered, n=1), *begun, *within]), None)
+
+
+def hint(name: str, known: Iterable[str], none: str = "none") -> str:
+    """Return what to add to "there is no …": the known name that was meant, else some of them."""
+    names = list(known)
+    if meant := similar(name, names):
+        return f"did you mean {meant!r}?"
+    more = ", …" if len(names) > _LISTED else ""
+    return f"known: {', '.join(names[:_LISTED]) or none}{more}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

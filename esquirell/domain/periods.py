@@ -14,7 +14,7 @@ _QUARTER = timedelta(minutes=15)
 _HOUR = timedelta(hours=1)
 # Longer than the longest period, and shorter than two.
 _BEYOND = {"day": timedelta(hours=36), "month": timedelta(days=45), "year": timedelta(days=500)}
-_AGO = re.compile(r"(\d{1,6})\s*([smhdw])", re.ASCII)
+_DURATION = re.compile(r"(\d{1,6})\s*([smhdw])", re.ASCII)
 # No moment precedes the start of the calendar, where no meter has any data.
 EARLIEST_YEAR = 1900
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -93,9 +93,15 @@ def moment(text: str, now: datetime, zone: str) -> datetime:
         ) from None
 
 
+def duration(text: str) -> timedelta | None:
+    """Read `90s`, `5m`, `24h`, `7d` or `2w`; None for anything else."""
+    found = _DURATION.fullmatch(text.strip())
+    return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
+
+
 def _moment(text: str, now: datetime, zone: str) -> datetime:
-    if ago := _AGO.fullmatch(text):
-        found = now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    if (ago := duration(text)) is not None:
+        found = now - ago
     else:
         read = datetime.fromisoformat(text)
         found = (read if read.tzinfo else read.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from esquirell.domain.command import Source
 from esquirell.domain.errors import CommandError
+from esquirell.domain.nearest import hint
 from esquirell.domain.payload import sentence
 from esquirell.domain.record import record
 from esquirell.domain.schedule import long_task_name, short_task_name
@@ -147,8 +148,8 @@ class TaskRegistry:
                 f"{name} can't be named over MQTT: mark it with @schedulable(), or set "
                 "over_mqtt = true in [tasks]"
             )
-        listed = ", ".join(short_task_name(task.name) for task in self.all(source))
-        return f"there is no schedulable task {name!r}; known: {listed}"
+        known = [short_task_name(task.name) for task in self.all(source)]
+        return f"there is no schedulable task {name!r}; {hint(name, known)}"
 
 
 def _reaches(source: Source, task: SchedulableTask) -> bool:

@@ -20,6 +20,7 @@ from esquirell.domain.cost import (
     add_up,
 )
 from esquirell.domain.errors import CommandError, ConfigError
+from esquirell.domain.nearest import hint
 from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import iso
 from esquirell.domain.record import record
@@ -161,7 +162,7 @@ class Costs:
             sentence = f"there are several tariffs, name one of them: {', '.join(known)}"
             raise CommandError("invalid_payload", sentence)
         if name is not None and name not in known:
-            sentence = f"there is no tariff {name!r}; known: {', '.join(known)}"
+            sentence = f"there is no tariff {name!r}; {hint(name, known)}"
             raise CommandError("invalid_payload", sentence)
         return known[name] if name else next(iter(known.values()))
 

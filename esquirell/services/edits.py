@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from esquirell.domain.errors import CommandError, ConfigError, unknown_meter
 from esquirell.domain.meter import Meter
+from esquirell.domain.nearest import hint
 from esquirell.domain.payload import sentence
 from esquirell.domain.requests import NewSchedule, ScheduleChange
 from esquirell.domain.schedule import Changes, StoredSchedule, short_task_name
@@ -114,11 +115,9 @@ class Edits:
 def _found(stored: Stored, name: str) -> StoredSchedule:
     found = stored.get(name)
     if found is None or found.removed:
-        known = (
-            ", ".join(schedule.name for schedule in stored.values() if not schedule.removed)
-            or "none"
-        )
-        raise CommandError("unknown_schedule", f"there is no schedule {name}; known: {known}")
+        known = [schedule.name for schedule in stored.values() if not schedule.removed]
+        sentence = f"there is no schedule {name}; {hint(name, known)}"
+        raise CommandError("unknown_schedule", sentence)
     return found
 
 

@@ -217,7 +217,10 @@ def _no_data(meter: Meter, seen: AttemptError) -> MeterUnreachableError:
 
 def _suspects(seen: AttemptError) -> str:
     if seen.version == "auto":
-        return "check its local_key; if that is right, set its protocol instead of auto"
+        return (
+            "check its local_key, and that no other device has its address; if both are right, "
+            "set its protocol instead of auto"
+        )
     if seen.version in SESSION_VERSIONS:
         return "switch it off and on again; if that does not help, check its local_key"
     return (

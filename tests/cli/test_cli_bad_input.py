@@ -116,7 +116,10 @@ def test_no_meter_at_all(home: Home) -> None:
             "there is no option '--qantity'; did you mean '--quantity",
         ),
         (("log", "--last", "0"), "--last: 0 is not in the range 1 to 100000"),
-        (("schedule", "add", "x", "--every", "often"), "--every: 'often' is not a whole number"),
+        (
+            ("schedule", "add", "x", "--every", "often"),
+            "--every: 'often' is neither seconds, such as 300, nor 30s, 5m or 1h",
+        ),
         (("meters", "show"), "NAME is missing (see "),
         (("db", "readings", "remove"), "--meter is missing (see "),
         (("restore", "nothing"), "FILE: 'nothing' does not exist (see "),

@@ -168,14 +168,20 @@ def test_paths_in_a_container_are_called_so(
     assert machine.system().message.endswith("the paths below are those inside it")
 
 
+def test_the_clock_is_shown_in_the_configured_zone() -> None:
+    morning = datetime(2026, 7, 1, 6, 0, tzinfo=UTC)
+    finding = machine.clock(morning, None, "Europe/Warsaw", synchronized=None)
+    assert finding.message == "2026-07-01 08:00:00 (Europe/Warsaw)"
+
+
 def test_a_clock_that_was_never_set() -> None:
-    finding = machine.clock(START.replace(year=2000), None, synchronized=True)
+    finding = machine.clock(START.replace(year=2000), None, "UTC", synchronized=True)
     assert not finding.ok
 
 
 @pytest.mark.parametrize(("synchronized", "mark"), [(True, "✓"), (None, "✓"), (False, "!")])
 def test_a_clock_that_nothing_synchronizes(synchronized: bool | None, mark: str) -> None:
-    finding = machine.clock(datetime.now(UTC), None, synchronized=synchronized)
+    finding = machine.clock(datetime.now(UTC), None, "UTC", synchronized=synchronized)
     assert finding.mark == mark
     assert finding.remedy is None or "timedatectl" in finding.remedy
 

@@ -102,9 +102,9 @@ def test_schedules_without_a_service(home: Callable[..., list[str]]) -> None:
     added = esquirell("schedule", "add", "night", "--cron", "0 3 * * *", *options).json
     assert added["cron"] == "0 3 * * *"
     changed = esquirell(
-        "schedule", "set", "fetch", "--every", "5", "--meter", "main", *options
+        "schedule", "set", "fetch", "--every", "2m", "--meter", "main", *options
     ).json
-    assert (changed["every"], changed["meters"], changed["origin"]) == (5, ["main"], "user")
+    assert (changed["every"], changed["meters"], changed["origin"]) == (120, ["main"], "user")
     assert esquirell("schedule", "set", "fetch", "--all-meters", *options).json["meters"] is None
     assert not esquirell("schedule", "disable", "fetch", *options).json["enabled"]
     assert esquirell("schedule", "enable", "fetch", *options).json["enabled"]
@@ -126,6 +126,8 @@ def test_schedules_without_a_service(home: Callable[..., list[str]]) -> None:
         ),
         (["schedule", "add", "x", "--every", "5", "--meter", "attic"], 2, "attic"),
         (["schedule", "set", "nosuch", "--every", "5"], 2, "nosuch"),
+        (["schedule", "set", "ftech", "--every", "5"], 2, "did you mean 'fetch'?"),
+        (["schedule", "add", "x", "--every", "5", "--task", "rolup"], 2, "did you mean 'rollup'?"),
         (["schedule", "run", "fetch"], 1, "no service is running"),
         (["tasks", "run", "heat"], 1, "no service is running"),
     ],

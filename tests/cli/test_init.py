@@ -214,7 +214,7 @@ def test_a_broker_that_does_not_answer_is_asked_for_again(folder: Path, broker: 
         terminal.answer("MQTT user", "")
         terminal.answer("Change these answers?", "y")
         assert "Connection refused" in " ".join(terminal.text.split())
-        assert "sudo apt install mosquitto" in " ".join(terminal.text.split())
+        assert "sudo systemctl start mosquitto" in " ".join(terminal.text.split())
         for prompt, answer in (("MQTT host", ""), ("MQTT port", str(broker.port))):
             terminal.answer(prompt, answer)
         terminal.answer("MQTT user", "")

@@ -49,6 +49,13 @@ def test_devices_of_the_app_become_meters(folder: Path) -> None:
     assert stat.S_IMODE((folder / "devices.json").stat().st_mode) == 0o600
 
 
+@pytest.mark.usefixtures("app", "folder")
+def test_an_empty_answer_is_not_passed_over_in_silence() -> None:
+    result = run("--from-app", answers=["", USER_CODE])
+    assert "an answer is needed here; Ctrl-C ends" in result.output
+    assert result.exit_code == 0, result.output
+
+
 def test_the_code_is_drawn_and_the_permission_given_back(folder: Path, app: TuyaApp) -> None:
     result = run("--from-app", answers=[USER_CODE])
     rows = [line for line in result.output.splitlines() if line.startswith("██")]

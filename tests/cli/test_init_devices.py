@@ -176,7 +176,7 @@ def test_in_a_container_the_environment_sets_the_servers(
     assert "MQTT: set by ESQUIRELL_MQTT__HOST in the environment" in terminal.text
     assert "docker compose restart worker beat bridge web" in " ".join(terminal.text.split())
     written = tomllib.loads((folder / "esquirell.toml").read_text())
-    assert {"mqtt", "redis", "web"}.isdisjoint(written)
+    assert {"mqtt", "redis", "web", "timezone"}.isdisjoint(written)
     assert load(folder / "esquirell.toml").mqtt.host == "mosquitto"
 
 

@@ -118,7 +118,7 @@ def test_errors_are_answered_with_their_code(command: str, data: dict[str, Any],
 @pytest.mark.parametrize(
     ("command", "data", "sentence"),
     [
-        ("schedule/remove", {"name": "feth"}, "there is no schedule feth; known: fetch"),
+        ("schedule/remove", {"name": "feth"}, "there is no schedule feth; did you mean 'fetch'?"),
         ("fetch", {"meters": ["attic"]}, "there is no meter attic; known: main, garage"),
     ],
 )

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
+from esquirell.cli.moments import local
 from esquirell.cli.ownership import may_enter, owner_of, strays, way_in
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import iso
@@ -108,17 +109,20 @@ def _readable(file: Path) -> bool:
         return False
 
 
-def clock(now: datetime, newest: datetime | None, *, synchronized: bool | None) -> Finding:
+def clock(
+    now: datetime, newest: datetime | None, zone: str, *, synchronized: bool | None
+) -> Finding:
     """Check whether the clock can be right, also against the newest stored reading."""
+    shown = f"{local(iso(now), zone)} ({zone})"
     if now < _OLDEST:
-        return fault("clock", f"{iso(now)} can't be the time", _REMEDY)
+        return fault("clock", f"{shown} can't be the time", _REMEDY)
     if newest and now < newest:
-        message = f"it shows {iso(now)}, but the newest reading is of {iso(newest)}"
+        message = f"it shows {shown}, but the newest reading is of {local(iso(newest), zone)}"
         return fault("clock", message, _REMEDY)
     if synchronized is False:
-        message = f"{iso(now)}, but nothing synchronizes it: readings get whatever time it shows"
+        message = f"{shown}, but nothing synchronizes it: readings get whatever time it shows"
         return advice("clock", message, _REMEDY)
-    return fine("clock", f"{iso(now)}{', synchronized' if synchronized else ''}")
+    return fine("clock", f"{shown}{', synchronized' if synchronized else ''}")
 
 
 def synchronized() -> bool | None:
