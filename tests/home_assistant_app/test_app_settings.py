@@ -63,13 +63,13 @@ def test_without_a_file_everything_is_set(folder: Folder) -> None:
     assert settings.timezone == "Asia/Tokyo"
     assert (settings.mqtt.host, settings.mqtt.username) == ("core-mosquitto", "addons")
     assert settings.mqtt.password.get_secret_value() == "pw"
-    assert settings.warnings == (NO_METER,)
+    assert (settings.warnings, settings.no_meter) == ((), NO_METER)
 
 
 def test_without_a_broker_a_warning_names_the_app(folder: Folder) -> None:
     settings = folder.load(broker=None)
     assert settings.mqtt.host == "core-mosquitto"
-    assert settings.warnings == (NO_BROKER, NO_METER)
+    assert settings.warnings == (NO_BROKER,)
 
 
 def test_each_option_sets_its_setting(folder: Folder) -> None:
