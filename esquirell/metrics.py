@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -51,9 +51,6 @@ class Exporter:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        readings = _ReadingCollector()
-        self.registry.register(readings)
-        self.read = readings.take
         build = Info("esquirell_build", "The version that runs.", registry=self.registry)
         build.info({"version": version})
         self._polls = Counter(
@@ -85,6 +82,12 @@ class Exporter:
         """Record a message that the broker confirmed."""
         self._publish_s.observe(seconds)
 
+    def show(self, meters: Callable[[], Collection[str]]) -> Callable[..., None]:
+        """Expose the readings of those meters that this process reads; return what takes them."""
+        readings = _ReadingCollector(meters)
+        self.registry.register(readings)
+        return readings.take
+
     def watch(self, report: Callable[[], Mapping[str, Any]]) -> None:
         """Expose the health report, evaluated at each scrape."""
         self.registry.register(_ReportCollector(report))
@@ -110,9 +113,14 @@ class Exporter:
 
 
 class _ReadingCollector(Collector):
-    """Exposes what each meter read last, for as long as that holds."""
+    """Exposes what each meter read last, for as long as that holds.
 
-    def __init__(self) -> None:
+    A meter that was removed, disabled or handed to another worker is left out at once: two workers
+    would otherwise expose it.
+    """
+
+    def __init__(self, meters: Callable[[], Collection[str]]) -> None:
+        self._meters = meters
         self._taken: dict[str, tuple[float, Mapping[str, float]]] = {}
 
     def take(self, reading: Reading, _keys: tuple[str, ...] = ()) -> None:
@@ -122,7 +130,8 @@ class _ReadingCollector(Collector):
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         now = time.monotonic()
         families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
-        for meter, (until, values) in sorted(self._taken.items()):
+        for meter in sorted({*self._meters()} & self._taken.keys()):
+            until, values = self._taken[meter]
             for key, value in values.items() if now < until else ():
                 quantity, part = split_key(key)
                 family = families.setdefault(quantity.key, _family(quantity))

@@ -1,6 +1,6 @@
 """Reading the meters: on schedule, on request, for other workers, and what they report; timed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -50,10 +50,13 @@ class Metrics:
         if self._exporter:
             self._exporter.serve(self._given.address, self._given.port)
 
-    def measure(self, reads: InFlightReads, store: PatientStore) -> None:
-        """Count and time reads and transactions, if enabled."""
+    def measure(
+        self, reads: InFlightReads, store: PatientStore, meters: Callable[[], Collection[str]]
+    ) -> None:
+        """Count and time reads and transactions, and expose readings of `meters`, if enabled."""
         if self._exporter:
             reads.on_read, store.on_stored = self._exporter.polled, self._exporter.stored
+            self._mqtt.publisher.on_reading(self._exporter.show(meters))
 
     @cached_property
     def _exporter(self) -> "Exporter | None":
@@ -63,7 +66,6 @@ class Metrics:
 
         exporter = Exporter(VERSION)
         self._mqtt.connection.on_confirmed(exporter.published)
-        self._mqtt.publisher.on_reading(exporter.read)
         if self._mqtt.bridges:
             exporter.watch(self._report)
         return exporter
@@ -106,7 +108,7 @@ class Polling:
         saver = Saver(store, storage.spool, dating)
         delivery = Delivery(devices.profiles, saver, self.mqtt.publisher)
         poller = Poller(devices.transport, devices.profiles, delivery, clock, devices.interval_s)
-        self.metrics.measure(poller.reads, store)
+        self.metrics.measure(poller.reads, store, self._mine)
         return poller
 
     @cached_property
@@ -169,6 +171,10 @@ class Polling:
         self.finish_readings()
         if self.devices.lines is not None:
             self.lines.leave()
+
+    def _mine(self) -> list[str]:
+        """Return the names of the meters that this process reads."""
+        return [one.name for one in self.meters() if one.enabled and self.lines.is_mine(one)]
 
     def _hold(self, questions: Sequence[Question]) -> None:
         """Hold exactly these connections; what arrived over closed ones is stored."""

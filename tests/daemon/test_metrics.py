@@ -70,11 +70,25 @@ def test_polls_and_outages_are_counted(
 
 def test_a_reading_is_shown_while_it_holds() -> None:
     exporter = Exporter("0.1.0")
-    exporter.read(Reading("main", NOON, {"active_power_pv1": -5.0}, holds_s=3600))
-    exporter.read(Reading("dead", NOON, {"active_power": 7.0}, holds_s=0))
+    read = exporter.show(lambda: ["main", "dead", "new"])
+    read(Reading("main", NOON, {"active_power_pv1": -5.0}, holds_s=3600))
+    read(Reading("dead", NOON, {"active_power": 7.0}, holds_s=0))
     page = generate_latest(exporter.registry).decode()
     assert 'esquirell_active_power_watts{meter="main",part="pv1"} -5.0' in page
     assert "dead" not in page
+
+
+def test_a_meter_that_another_worker_reads_by_now_is_left_out() -> None:
+    exporter = Exporter("0.1.0")
+    mine = ["main", "attic"]
+    read = exporter.show(lambda: mine)
+    for name in mine:
+        read(Reading(name, NOON, {"active_power": 7.0}, holds_s=3600))
+    assert "attic" in generate_latest(exporter.registry).decode()
+    mine.remove("attic")
+    page = generate_latest(exporter.registry).decode()
+    assert "main" in page
+    assert "attic" not in page
 
 
 def test_a_failing_meter_is_counted_by_its_reason(

@@ -25,7 +25,9 @@ REPORT = {
 
 def existing() -> set[str]:
     exporter = Exporter("0.1.0")
-    exporter.read(Reading("main", NOON, dict.fromkeys(QUANTITIES, 0.0), holds_s=3600))
+    exporter.show(lambda: ["main"])(
+        Reading("main", NOON, dict.fromkeys(QUANTITIES, 0.0), holds_s=3600)
+    )
     exporter.polled("main", "ok", 0.1)
     exporter.watch(lambda: REPORT)
     page = generate_latest(exporter.registry).decode()
