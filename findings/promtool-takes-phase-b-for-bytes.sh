@@ -9,6 +9,7 @@
 #
 # Needs: promtool on PATH (Debian: prometheus).
 set -eu
+command -v promtool >/dev/null || { echo "needs promtool"; exit 2; }
 promtool --version 2>&1 | head -1
 page() {
   for name in "$@"; do

@@ -49,7 +49,7 @@ def _turned(values: Mapping[str, float], suffixes: Collection[str] | None) -> di
 
 
 def _factors(values: Mapping[str, float], suffixes: Collection[str] | None) -> dict[str, float]:
-    """Give the power factors the sign of their power, whether the device sent one or not."""
+    """Return the power factors with the sign of their power, whether or not one was sent."""
     affected = {suffix for _, suffix in map(split_key, values)}
     pairs = (
         (with_suffix("power_factor", suffix), values.get(with_suffix("active_power", suffix)))

@@ -278,7 +278,7 @@ def _examine(candidate: Candidate, answer: Mapping[str, Any]) -> ExaminedCandida
 
 
 def _directed_by_word(profile: Profile, answer: Mapping[str, Any]) -> Profile:
-    """Give the only power the direction that another datapoint names, such as `reverse`."""
+    """Set the direction of the only power by the datapoint that names one, such as `reverse`."""
     points = profile.datapoints
     sent = [dp for dp in answer if dp in points]
     powers = [dp for dp in sent if any(key.startswith("active_power") for key in points[dp].keys)]

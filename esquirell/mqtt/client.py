@@ -103,7 +103,7 @@ class Connection:
         found = [
             ("does not let us publish", link.denied),
             ("does not let us subscribe to", link.unreadable),
-            ("does not take messages so large as", self._traffic.too_large),
+            ("does not take messages as large as", self._traffic.too_large),
         ]
         problems = [reasons.kept_from(where, what, topics) for what, topics in found if topics]
         if link.unconfirmed_s > self.confirmed_within_s:
