@@ -1,5 +1,6 @@
 """The page that Prometheus reads, of a service that runs."""
 
+import signal
 import socket
 import urllib.request
 from collections.abc import Callable
@@ -76,6 +77,22 @@ def test_a_reading_is_shown_while_it_holds() -> None:
     page = generate_latest(exporter.registry).decode()
     assert 'esquirell_active_power_watts{meter="main",part="pv1"} -5.0' in page
     assert "dead" not in page
+
+
+def test_a_reading_that_holds_for_hours_ends_with_its_meter(
+    start: Callable[..., Service], measured: str, port: int
+) -> None:
+    def voltages() -> int | None:
+        found = figures(port)
+        return sum(name == "esquirell_voltage_volts" for name, _ in found) if found else None
+
+    rare = measured.replace("every = 1\n", "every = 3600\n")
+    assert rare != measured
+    service = start(rare)
+    eventually(voltages)
+    service.config.write_text(rare.replace("[[meters]]", "[[meters]]\nenabled = false"))
+    service.signal(signal.SIGHUP)
+    eventually(lambda: voltages() == 0)
 
 
 def test_a_meter_that_another_worker_reads_by_now_is_left_out() -> None:
