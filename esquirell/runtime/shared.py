@@ -20,9 +20,13 @@ from esquirell.broker.relay import Relay
 from esquirell.broker.tasks import HeldTasks, RevokedTasks
 from esquirell.domain.errors import UnavailableError
 from esquirell.runtime.connections import address_of
+from esquirell.services.patience import Lane
 from esquirell.settings import Settings
 
 __all__ = ["LEASE_S", "QUEUES", "TASKS", "Lease", "PasswordRefusedError", "RedisFacts", "Shared"]
+
+# The watchdog waits for it, which systemd hears from twice a minute.
+TRIAL_S = 10.0
 
 
 class Shared:
@@ -34,6 +38,7 @@ class Shared:
     def __init__(self, settings: Settings, app: Celery, instance: str) -> None:
         self._app = app
         self._address = address_of(settings)
+        self._trial = Lane("Redis, or the server of its name,", TRIAL_S)
         self.client: Client = connect(self._address)
         # RedBeat takes it from here: made by us, no dump of settings has a password.
         app.redbeat_redis = self.client  # type: ignore[attr-defined]
@@ -59,15 +64,19 @@ class Shared:
     def trouble(self) -> str:
         """Say how Redis fails a new connection, or how slow it is; empty if all is well.
 
-        Its name is looked up as well, which may take longer than all else.
+        Its name is looked up as well, which may take longer than all else: it waits no longer than
+        `TRIAL_S` seconds.
         """
         began = time.monotonic()
         try:
-            with closing(connect(self._address)) as client:
-                probe(client)
+            self._trial.run(self._try)
         except UnavailableError as error:
             return str(error)
         return slowness(time.monotonic() - began)
+
+    def _try(self) -> None:
+        with closing(connect(self._address)) as client:
+            probe(client)
 
     def lease(self, role: str, owner: str, *, quiet: bool = False) -> Lease:
         """Build the lease of a role, of whose processes only one is active.

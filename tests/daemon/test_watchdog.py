@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -173,3 +174,23 @@ def test_a_slow_redis_is_an_excuse_and_so_is_one_that_is_gone(
         proxy.late_s = SLOW_S / 2
         assert re.match(r"Redis takes .* s to answer", shared.trouble())
     assert "Redis does not answer" in shared.trouble()
+
+
+def test_a_look_up_that_does_not_end_is_an_excuse_and_holds_up_no_sign_of_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+
+    def resolver(*_: object, **__: object) -> list[object]:
+        ended.wait(LIMIT_S)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    monkeypatch.setattr("esquirell.runtime.shared.TRIAL_S", 0.1)
+    url = 'redis.url = "redis://redis.lan/0"\n'
+    shared = Shared(ConfigurationFolder(tmp_path).load(url + METER), Celery(), "me")
+    try:
+        said = [shared.trouble() for _ in range(2)]
+        assert all("Redis, or the server of its name, has not answered" in one for one in said)
+    finally:
+        ended.set()

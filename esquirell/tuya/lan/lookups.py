@@ -56,10 +56,11 @@ class Lookups:
         """
 
         def look_up() -> list[Address]:
-            found = socket.getaddrinfo(*where, type=socket.SOCK_STREAM)
+            infos = socket.getaddrinfo(*where, type=socket.SOCK_STREAM)
+            found: list[Address] = [(info[0], info[4]) for info in infos]
             # The system's resolver knows no time limit: what comes late is known to the next read.
-            self._known = {where: [(info[0], info[4]) for info in found]}
-            return self._known[where]
+            self._known = {where: found}
+            return found
 
         try:
             return (yield from self.run(look_up, end))
