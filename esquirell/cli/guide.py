@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from esquirell.cli import accounts
-from esquirell.cli.call import Between, OneOf
+from esquirell.cli.call import Between
 from esquirell.cli.invocation import program
 from esquirell.cli.mqtt import LEAVE_S, reach
 from esquirell.cli.output import print_table, say, warn
@@ -20,7 +20,7 @@ from esquirell.cli.systemd.layout import CONFIGURATION, Layout
 from esquirell.cli.systemd.machine import ALL_IN_ONE, Machine
 from esquirell.cli.values import print_grid
 from esquirell.domain.errors import ConfigError, EsquirellError, MeterError
-from esquirell.domain.meter import CALM_PUBLISH_EVERY_S, Meter
+from esquirell.domain.meter import CALM_PUBLISH_EVERY_S, LOCAL_KEY_LENGTH, Meter, key_as_pasted
 from esquirell.domain.raw_datapoints import Question
 from esquirell.domain.record import record
 from esquirell.profiles import Choices
@@ -38,6 +38,8 @@ The meter must be paired with the app Tuya Smart or Smart Life. Its local key, o
   cloud  a project on Tuya's developer platform: ten minutes, step by step in \
 docs/how-to/local-key.md
   typed  another program has it already"""
+
+_WAYS = ("app", "cloud", "typed")
 
 REPORTS_OFTEN = (
     "{names}: reports every few seconds, so publish_every = 10 is set: Home Assistant would "
@@ -71,14 +73,26 @@ def known_key(device_id: str) -> str | None:
         say(f"Local key: taken from {DEVICES}")
         return key
     say(KEY_HELP)
-    way = click.prompt("Take the key from", default="app", type=OneOf(["app", "cloud", "typed"]))
+    way: str = click.prompt("Take the key from", default="app", value_proc=_way_or_key)
     if way == "typed":
         return None
-    return accounts.key_of(device_id, "app" if way == "app" else "cloud")
+    if way in _WAYS:
+        return accounts.key_of(device_id, "app" if way == "app" else "cloud")
+    return way
 
 
-def broker_trouble(mqtt: MqttSettings) -> str | None:
-    """Try to log in to a broker; return why it does not work, None if it does."""
+def _way_or_key(text: str) -> str:
+    """Return a way to get a key, or the pasted key; what is refused is never shown."""
+    way = text.strip()
+    if way in _WAYS or len(way := key_as_pasted(text)) == LOCAL_KEY_LENGTH:
+        return way
+    raise click.UsageError(
+        f"answer {', '.join(_WAYS)}, or paste the key itself: it has {LOCAL_KEY_LENGTH} characters"
+    )
+
+
+def broker_trouble(mqtt: MqttSettings) -> tuple[str, bool] | None:
+    """Try to log in to a broker; return why it fails, and whether the login is why; None if not."""
     # Only the interactive questions need it.
     from esquirell.runtime.unconfigured import connection  # noqa: PLC0415
 
@@ -88,7 +102,7 @@ def broker_trouble(mqtt: MqttSettings) -> str | None:
     tried.start()
     trouble = reach(tried)
     tried.stop(LEAVE_S)
-    return trouble
+    return (trouble, tried.login_refused) if trouble else None
 
 
 @record

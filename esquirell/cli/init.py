@@ -290,14 +290,16 @@ def _mqtt() -> MqttSettings | None:
 def _ask_mqtt() -> MqttSettings:
     if sys.stdin.isatty():
         say(BROKER)
-    mqtt = _ask_broker(MqttSettings())
+    before, mqtt = None, _ask_broker(MqttSettings())
     while sys.stdin.isatty() and (trouble := guide.broker_trouble(mqtt)):
-        warn(trouble.replace(" in [mqtt]", ""))  # the file is not written yet
+        sentence, login_refused = trouble
+        warn(sentence.replace(" in [mqtt]", ""))  # the file is not written yet
         if mqtt.host in OWN_HOSTS and not _listens(mqtt.host, mqtt.port):
             say(NO_BROKER if find_server(("mosquitto",)) is None else IDLE_BROKER)
-        if not click.confirm("Change these answers?", default=True):
+        if not click.confirm("Change these answers?", default=mqtt != before):
+            say(f"MQTT: {mqtt.host}:{mqtt.port} stays as you answered; change it under [mqtt]")
             break
-        mqtt = _ask_broker(mqtt)
+        before, mqtt = mqtt, _ask_login(mqtt) if login_refused else _ask_broker(mqtt)
     else:
         if sys.stdin.isatty():
             say(f"MQTT: the broker at {mqtt.host}:{mqtt.port} accepts these answers")
@@ -305,14 +307,20 @@ def _ask_mqtt() -> MqttSettings:
 
 
 def _ask_broker(before: MqttSettings) -> MqttSettings:
+    """Ask for a broker and its login."""
     host = click.prompt("MQTT host", default=before.host, value_proc=checked_host)
     port = click.prompt("MQTT port", default=before.port, value_proc=_port)
+    return _ask_login(before.model_copy(update={"host": host, "port": port}))
+
+
+def _ask_login(before: MqttSettings) -> MqttSettings:
+    """Ask for user and password, with what was answered before as the default."""
     none = "" if before.username else " (empty: none)"
     username = click.prompt(
         f"MQTT user{none}", default=before.username, show_default=bool(before.username)
     )
     password = ask_secret("MQTT password", str) if username else ""
-    return MqttSettings(host=host, port=port, username=username, password=SecretStr(password))
+    return before.model_copy(update={"username": username, "password": SecretStr(password)})
 
 
 def _port(text: str | int) -> int:

@@ -8,7 +8,7 @@ import click
 from pydantic import SecretStr
 
 from esquirell.cli import guide
-from esquirell.cli.call import OneOf, required
+from esquirell.cli.call import required
 from esquirell.cli.meter_names import unknown
 from esquirell.cli.output import say
 from esquirell.domain.hosts import check_peer
@@ -76,13 +76,14 @@ def _ask_device() -> Meter:
     """Ask for a device, found or typed, and how to read it; its name comes later."""
     if not sys.stdin.isatty():
         return _ask_rest(required("Device id", _device_id))
-    typed = click.prompt(
-        "Device id (empty: search the network)", "", value_proc=_any_id, show_default=False
-    )
-    found = None if typed else guide.choose()
-    device_id = typed or (found and found.device_id)
-    device_id = device_id or required("Device id", _device_id)
-    return _ask_rest(device_id, found)
+    while True:
+        device_id = click.prompt(
+            "Device id (empty: search the network)", "", value_proc=_any_id, show_default=False
+        )
+        if device_id:
+            return _ask_rest(device_id)
+        if found := guide.choose():
+            return _ask_rest(found.device_id, found)
 
 
 def read_once(meters: Sequence[Meter], undescribed: Collection[str] = ()) -> tuple[Meter, ...]:
@@ -135,7 +136,7 @@ def _ask_again(meter: Meter) -> Meter:
     device_id = click.prompt("Device id", meter.device_id, value_proc=_device_id)
     address = click.prompt("Address on your network", meter.address, value_proc=checked_host)
     key = ask_secret("Local key (empty: keep it)", lambda text: text and _local_key(text))
-    protocol = click.prompt("Protocol", meter.protocol, type=OneOf(_PROTOCOLS))
+    protocol = click.prompt("Protocol", meter.protocol, value_proc=_protocol)
     changes = {"device_id": device_id, "address": address, "protocol": protocol}
     return meter.model_copy(update=changes | ({"local_key": SecretStr(key)} if key else {}))
 
@@ -152,10 +153,18 @@ def _ask_rest(device_id: str, found: "Announcement | None" = None) -> Meter:
         device_id=device_id,
         address=address,
         local_key=SecretStr(key or ask_secret("Local key", _local_key)),
-        protocol=click.prompt("Protocol", default=protocol, type=OneOf(_PROTOCOLS)),
+        protocol=click.prompt("Protocol", default=protocol, value_proc=_protocol),
         profile=_ask_profile(),
         product_id=product_id,
     )
+
+
+def _protocol(text: str) -> str:
+    """Return a protocol, also of `v3.4`; what is refused may be a key, and is not shown."""
+    protocol = text.strip().lower().removeprefix("v")
+    if protocol not in _PROTOCOLS:
+        raise click.UsageError(f"answer one of {', '.join(_PROTOCOLS)}; auto finds it out")
+    return protocol
 
 
 def ask_name(taken: Container[str], proposed: str | None) -> tuple[str, str]:

@@ -54,6 +54,14 @@ def as_shown(text: str) -> str:
     return " ".join(_UNPRINTABLE.sub(" ", text).split())
 
 
+def in_natural_order(text: str) -> tuple[object, ...]:
+    """Return what a text is sorted by: `flat-2` comes before `flat-10`, whatever the case."""
+    return tuple(
+        int(part) if number % 2 else part
+        for number, part in enumerate(re.split("([0-9]+)", text.casefold()))
+    )
+
+
 def as_pasted(text: str) -> str:
     """Return pasted text without surrounding blanks or a pair of quotation marks."""
     text = text.strip()

@@ -95,6 +95,11 @@ class Connection:
         return "" if self._connected else self._redialler.complaint
 
     @property
+    def login_refused(self) -> bool:
+        """Whether the last attempt failed because of the user name or the password."""
+        return self._redialler.login_refused
+
+    @property
     def problems(self) -> list[str]:
         """Return what is wrong with the connection, one sentence each; empty if all is well."""
         where, link = self._in_use.where, self._link

@@ -158,7 +158,8 @@ def _ignore(_message: Message) -> None:
 class Redialler:
     """Connects whenever there is no connection, until it is stopped.
 
-    `complaint` says why the last attempt failed; `password` is asked for a new one when the broker
+    `complaint` says why the last attempt failed, `login_refused` whether user or password was why;
+    `password` is asked for a new one when the broker
     rejects the old.
     """
 
@@ -171,6 +172,7 @@ class Redialler:
     ) -> None:
         self.stopping = threading.Event()
         self.complaint = ""
+        self.login_refused = False
         self._password = password
         self._dialler = Dialler(options, context, claim, self.go_on)
         self._turned = time.monotonic()
@@ -239,3 +241,4 @@ class Redialler:
         then = "until that one ends" if attempt.standby else "trying again until it works"
         log.log(level, "%s; %s", sentence, then)
         self.complaint = sentence
+        self.login_refused = attempt.failure.refuses_credentials

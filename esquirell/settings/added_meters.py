@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from esquirell.domain.errors import ConfigError, DiskError
-from esquirell.domain.meter import Meter
+from esquirell.domain.meter import Meter, in_natural_order
 from esquirell.domain.record import record
 from esquirell.settings.files import parse_toml
 from esquirell.settings.layers import Table, prepare_table
@@ -36,7 +36,7 @@ def file_of(state_dir: Path, name: str) -> Path:
 
 
 def names(state_dir: Path) -> list[str]:
-    """Return the names of the added meters, sorted. Raises ConfigError."""
+    """Return the names of the added meters, in natural order. Raises ConfigError."""
     return [file.stem for file in _files(state_dir)]
 
 
@@ -108,7 +108,8 @@ def _tables(
 def _files(state_dir: Path) -> list[Path]:
     folder = folder_of(state_dir)
     try:
-        return sorted(file for file in folder.iterdir() if _is_meter(file.name))
+        files = [file for file in folder.iterdir() if _is_meter(file.name)]
+        return sorted(files, key=lambda file: in_natural_order(file.stem))
     except FileNotFoundError:
         return []
     except PermissionError:

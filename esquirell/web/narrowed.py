@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from esquirell.domain.meter import in_natural_order
 from esquirell.domain.record import record
 from esquirell.web.overview import MeterSnapshot
 
@@ -10,7 +11,7 @@ MANY = 8
 _STATES = ("offline", "waiting", "online", "off")
 _Key = Callable[[MeterSnapshot], tuple[object, ...]]
 _ORDERS: dict[str, _Key] = {
-    "name": lambda snapshot: (snapshot.meter.title.casefold(),),
+    "name": lambda snapshot: in_natural_order(snapshot.meter.title),
     "state": lambda snapshot: (_STATES.index(snapshot.state), not snapshot.warnings),
     "today": lambda snapshot: _largest_first(snapshot.used),
     "power": lambda snapshot: _largest_first(snapshot.power),

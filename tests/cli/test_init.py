@@ -5,9 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from support.configuration import KEY
 from support.init_command import COMMAND, names, put_devices, refusal, run
-from support.mosquitto import Mosquitto
+from support.mosquitto import Mosquitto, set_password
 from support.ports import free_port
 from support.terminal import Terminal
 
@@ -101,7 +102,7 @@ def test_more_meters_are_asked_for_and_have_names_of_their_own(folder: Path) -> 
         (4, "bf01 23456789", "a device id has no blanks: copy it again"),
         (5, "192.168.1.500", "it must be four numbers from 0 to 255"),
         (6, KEY[:-1], "a local key has 16 characters, this one has 15"),
-        (7, "4", "'4' is not one of"),
+        (7, "4", "; auto finds it out"),
         (8, "toaster", "there is no profile 'toaster'; auto detects it"),
         (8, "brekaer", "there is no profile 'brekaer'; did you mean 'breaker'?"),
     ],
@@ -224,6 +225,60 @@ def test_a_broker_that_does_not_answer_is_asked_for_again(folder: Path, broker: 
     assert f"the broker at 127.0.0.1:{broker.port} accepts these answers" in terminal.text
     mqtt = load(folder / "esquirell.toml", {}).mqtt
     assert (mqtt.host, mqtt.port) == ("127.0.0.1", broker.port)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_of_a_broker_that_refuses_the_login_only_the_login_is_asked_again(
+    folder: Path, broker: Mosquitto, right: bool
+) -> None:
+    put_devices(folder)
+    set_password(folder / "passwd", "house", "right")
+    broker.configure(["allow_anonymous false", f"password_file {folder / 'passwd'}"])
+    broker.restart()
+    with Terminal([*COMMAND, "--from-devices", "devices.json"]) as terminal:
+        for prompt, answer in (("MQTT host", "127.0.0.1"), ("MQTT port", str(broker.port))):
+            terminal.answer(prompt, answer)
+        for answer in ("wrong", "right" if right else "wrong"):
+            terminal.answer("MQTT user", "house")
+            terminal.answer("MQTT password", answer)
+            # Who changes nothing is not asked forever.
+            if not right or answer == "wrong":
+                terminal.answer("Change these answers?", "")
+        terminal.answer("Read each of them once now?", "n")
+        terminal.answer("May other machines on your network open the page", "")
+        assert terminal.finish() == 0
+    assert terminal.text.count("MQTT host") == terminal.text.count("MQTT port") == 1
+    assert ("stays as you answered" in terminal.text) is not right
+    mqtt = load(folder / "esquirell.toml", {}).mqtt
+    assert mqtt.password.get_secret_value() == ("right" if right else "wrong")
+
+
+@pytest.mark.parametrize("text", ["v3.4", " 3.4 "])
+def test_a_protocol_may_be_written_as_people_write_it(folder: Path, text: str) -> None:
+    answers = [*METER[:3], text, *METER[4:]]
+    assert run(answers=[*BROKER, *answers, "n"]).exit_code == 0
+    assert load(folder / "esquirell.toml", {}).meters[0].protocol == "3.4"
+
+
+def test_a_key_at_another_question_is_not_repeated(folder: Path) -> None:
+    answers = [*METER[:3], KEY, *METER[3:]]
+    result = run(answers=[*BROKER, *answers, "n"])
+    assert result.exit_code == 0
+    assert names(folder)
+    assert "auto finds it out" in result.output
+    assert f"{KEY!r}" not in result.output
+
+
+def test_where_the_key_is_asked_for_it_may_be_pasted(folder: Path) -> None:
+    too_long = f"{KEY}x"
+    with CliRunner().isolation(input=f"{too_long}\n{KEY}\n") as (_, _out, shown):
+        assert guide.known_key("bf01") == KEY
+        assert not names(folder)
+        said = shown.getvalue().decode()
+    refusals = [line for line in said.splitlines() if line.startswith("Error")]
+    assert refusals == [
+        "Error: answer app, cloud, typed, or paste the key itself: it has 16 characters"
+    ]
 
 
 def test_leaving_the_questions_writes_nothing(folder: Path) -> None:

@@ -383,6 +383,17 @@ def test_from_a_search_to_the_first_reading(folder: Path, broker: Mosquitto) -> 
     assert meter.publish_every == 10
 
 
+@pytest.mark.usefixtures("folder", "own_ports")
+def test_a_search_that_found_nothing_can_be_repeated(broker: Mosquitto) -> None:
+    with Terminal(COMMAND) as terminal:
+        for prompt, answer in (("MQTT host", "127.0.0.1"), ("MQTT port", str(broker.port))):
+            terminal.answer(prompt, answer)
+        for prompt in ("MQTT user", *2 * ("Device id (empty: search the network)",)):
+            terminal.answer(prompt, "")
+        terminal.answer("Device id (empty: search the network)", "bf01")
+        terminal.answer("Address on your network", "127.0.0.63")
+
+
 def test_a_device_that_was_found_alone_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Announcement(FIRST, "192.168.1.50", "3.4")
     monkeypatch.setattr(guide, "listen", lambda _seconds: ScanResult({FIRST: found}, ""))

@@ -32,6 +32,12 @@ def test_added_meters_are_listed_beside_configured_ones(folder: ConfigurationFol
     assert settings.warnings == ()
 
 
+def test_they_are_in_natural_order(folder: ConfigurationFolder) -> None:
+    for number in (10, 1, 2):
+        folder.put(f"data/meters/flat-{number}.toml", SHED.replace("shed", str(number)))
+    assert folder.load("").added == ("flat-1", "flat-2", "flat-10")
+
+
 def test_they_do_without_any_in_the_configuration(folder: ConfigurationFolder) -> None:
     folder.put("data/meters/barn.toml", BARN)
     settings = folder.load("")

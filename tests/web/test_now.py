@@ -221,6 +221,17 @@ def test_a_list_of_meters_is_narrowed_and_sorted() -> None:
     assert areas_of(flats) == ["House A", "House B"]
 
 
+def test_numbers_in_names_sort_as_numbers() -> None:
+    titles = ["Flat-10", "flat-2", "2nd", "Attic", "flat", "10th"]
+    meters = [
+        snapshot(f"m{number}", Today(1.0), label=title) for number, title in enumerate(titles)
+    ]
+    found = Narrowed.by({"sort": "name"}.get).of(meters)
+    assert [one.meter.title for one in found] == [
+        *("2nd", "10th", "Attic", "flat", "flat-2", "Flat-10")
+    ]
+
+
 def test_the_sum_of_an_area_includes_meters_behind_one_of_another_area() -> None:
     main = snapshot("main", Today(9.0), area="Cellar")
     flats = [snapshot(f"flat-{n}", Today(float(n)), upstream="main", area="House") for n in (1, 2)]

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from esquirell.domain.errors import CommandError, EsquirellError
+from esquirell.domain.meter import in_natural_order
 from esquirell.services.commands import failure
 from esquirell.services.schedules import Schedules as ScheduleService
 from esquirell.web.command_page import CommandPage, SubmittedCommand, as_json, as_number
@@ -95,7 +96,7 @@ class Schedules(CommandPage):
             submitted = replace(submitted, place="list.")
         self.render(
             "schedules.html",
-            schedules=sorted(schedules, key=lambda schedule: schedule["name"]),
+            schedules=sorted(schedules, key=lambda one: in_natural_order(one["name"])),
             trouble=listed.error or "",
             tasks=tasks.data.get("tasks", ()),
             meters=runtime.meters(),
