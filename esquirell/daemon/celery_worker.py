@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 from celery import bootsteps
 from celery.apps.worker import Worker as CeleryWorker
 from celery.apps.worker import install_cry_handler  # type: ignore[attr-defined]  # no types
-from celery.exceptions import NotRegistered, WorkerTerminate
+from celery.exceptions import NotRegistered
 from celery.platforms import EX_OK
 from celery.worker import WorkController, request, state
 from celery.worker.consumer import consumer
@@ -92,8 +92,8 @@ class Parts(bootsteps.StartStopStep):
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Drop what the outage has logged already: Celery repeats it for each try and message."""
-    known = ("Couldn't ack", "Too many open files")
-    return CONNECTION_RETRY not in (record.args or ()) and not str(record.msg).startswith(known)
+    known = CONNECTION_RETRY in (record.args or ()) or str(record.msg).startswith("Couldn't ack")
+    return not known
 
 
 for _chatty in (consumer.__name__, request.__name__):
@@ -107,20 +107,16 @@ class Consumer(CeleryConsumer):
     refuse each message.
     """
 
-    def start(self) -> None:
-        """Work until the end, also after a time without open files, at which Celery gives up."""
-        while True:
+    class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[misc, valid-type]  # typed as a variable
+        """The steps of a connection, without open files too: another error than Celery ends at."""
+
+        def start(self, parent: CeleryConsumer) -> None:
             try:
-                super().start()
-            except WorkerTerminate as error:
-                cause = error.__cause__
-                if not isinstance(cause, OSError) or cause.errno != errno.EMFILE:
+                super().start(parent)
+            except OSError as error:
+                if error.errno != errno.EMFILE:
                     raise
-                self.on_connection_error_after_connected(cause)
-                self.on_close()
-                self.blueprint.restart(self)
-            else:
-                return
+                raise ConnectionError(str(error)) from error
 
     def ensure_connected(self, conn: Connection) -> Connection:
         """Connect, trying forever."""

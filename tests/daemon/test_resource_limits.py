@@ -1,11 +1,16 @@
 """Limits of the system: raised as far as they may be, and said where nothing works with them."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from celery import Celery
 
+from esquirell.daemon.celery_worker import Consumer
 from esquirell.daemon.resources import LEAST_FILES, LEAST_SPACE, MIB
 
 ASK = """
@@ -61,3 +66,18 @@ def test_a_service_says_it_in_one_sentence(limit: str, tmp_path: Path) -> None:
     (sentence,) = [line for line in done.stderr.splitlines() if not line.startswith("warning")]
     assert done.returncode == 2
     assert "raise the limit" in sentence
+
+
+def no_files(_: object) -> None:
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+def test_celery_connects_again_after_a_time_without_open_files() -> None:
+    """At EMFILE itself it ends the process."""
+    steps = [SimpleNamespace(start=no_files, alias="connection")]
+    parent: Any = SimpleNamespace(steps=steps)
+    with pytest.raises(ConnectionError, match="Too many open files") as caught:
+        Consumer.Blueprint().start(parent)
+    connection = Celery(broker="redis://").connection_for_read()
+    assert isinstance(caught.value, connection.connection_errors)
+    assert caught.value.errno != errno.EMFILE
