@@ -162,6 +162,8 @@ class Choices:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._kept: dict[str, MeterChoice] = {}
+        # Why a meter's profile can't be chosen again: each answer would say so.
+        self._complained: dict[str, str] = {}
 
     def of(self, meter: Meter) -> Profile:
         """Return the profile of a meter, as far as it is known before its first answer.
@@ -187,7 +189,9 @@ class Choices:
                 choice = self._after(kept, meter, answer, decoded)
             except (ConfigError, InstallationError) as error:
                 # As without open files. The answer is there: it counts as the ones before it did.
-                log.warning("meter %s: its profile is not chosen again: %s", meter.name, error)
+                if self._complained.get(meter.name) != str(error):
+                    log.warning("meter %s: its profile is not chosen again: %s", meter.name, error)
+                self._complained[meter.name] = str(error)
                 choice = kept.choice
             if choice.profile is not kept.choice.profile:
                 decoded = decode(answer, choice.profile)
@@ -262,6 +266,7 @@ class Choices:
         kept = replace(kept, shown=kept.shown | {dp for dp, raw in kept.sent.items() if raw})
         with self._lock:
             self._kept[kept.meter.name] = kept
+            self._complained.pop(kept.meter.name, None)
         choice = kept.choice
         if choice.guessed:
             left = Remembered(choice.profile, tuple(choice.open), tuple(kept.sent))
