@@ -192,7 +192,7 @@ def _ask_profile() -> str:
         if text not in known:
             meant = similar(text, known)
             hint = f"did you mean {meant!r}?" if meant else "auto detects it"
-            raise click.UsageError(f"there is no profile {text!r}; {hint}")
+            raise click.UsageError(f"no profile has this name; {hint}")
         return text
 
     say("Product: auto goes by what the meter answers; esquirell profiles list shows all")

@@ -103,8 +103,8 @@ def test_more_meters_are_asked_for_and_have_names_of_their_own(folder: Path) -> 
         (5, "192.168.1.500", "it must be four numbers from 0 to 255"),
         (6, KEY[:-1], "a local key has 16 characters, this one has 15"),
         (7, "4", "; auto finds it out"),
-        (8, "toaster", "there is no profile 'toaster'; auto detects it"),
-        (8, "brekaer", "there is no profile 'brekaer'; did you mean 'breaker'?"),
+        (8, "toaster", "no profile has this name; auto detects it"),
+        (8, "brekaer", "no profile has this name; did you mean 'breaker'?"),
     ],
 )
 def test_a_wrong_answer_is_asked_for_again(
@@ -261,11 +261,12 @@ def test_a_protocol_may_be_written_as_people_write_it(folder: Path, text: str) -
 
 
 def test_a_key_at_another_question_is_not_repeated(folder: Path) -> None:
-    answers = [*METER[:3], KEY, *METER[3:]]
+    answers = [*METER[:3], KEY, METER[3], KEY, *METER[4:]]
     result = run(answers=[*BROKER, *answers, "n"])
     assert result.exit_code == 0
     assert names(folder)
     assert "auto finds it out" in result.output
+    assert "no profile has this name" in result.output
     assert f"{KEY!r}" not in result.output
 
 
