@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from esquirell.domain.errors import EsquirellError
 from esquirell.domain.record import record
+from esquirell.mqtt import reasons
 from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.link import NO_FAILURE, Failure, Link, Message
 from esquirell.mqtt.options import Options
@@ -216,6 +217,9 @@ class Redialler:
     ) -> Attempt:
         try:
             return self._dialler.dial(build, serve)
+        except OSError as error:
+            # The system gives no more, such as sockets to wake the connection's thread.
+            return Attempt(Failure(reasons.unreachable(error, self.options)))
         except Exception:
             # An error here ends the connection, never the thread.
             log.exception("the MQTT connection failed unexpectedly")

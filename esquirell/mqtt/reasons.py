@@ -1,5 +1,6 @@
 """Why there is no connection, in one sentence that says what to change."""
 
+import errno
 import socket
 import ssl
 from collections.abc import Collection
@@ -29,6 +30,8 @@ def unreachable(error: Exception, options: Options) -> str:
             )
         case ssl.SSLError() | ConnectionResetError():  # a reset that early ends a TLS handshake
             return f"{options.where} does not speak a matching TLS: check port and tls in [mqtt]"
+        case OSError(errno=errno.EMFILE):
+            return f"{options.where} can't be reached: this process may open no more files"
         case TimeoutError():
             return f"{options.where} does not answer: check host and port in [mqtt]"
     why = getattr(error, "strerror", None) or str(error)

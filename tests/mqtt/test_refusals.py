@@ -1,5 +1,6 @@
 """What goes wrong between us and a broker: one sentence each, and never the end."""
 
+import errno
 import logging
 import socket
 import threading
@@ -194,6 +195,25 @@ def test_an_unforeseen_fault_costs_one_connection(
     eventually(lambda: "failed unexpectedly" in caplog.text)
     eventually(lambda: connection.connected)
     connection.stop(5)
+
+
+def test_no_more_open_files_are_no_traceback(
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults = [OSError(errno.EMFILE, "Too many open files")]
+
+    def fail_once() -> None:
+        if faults:
+            raise faults.pop()
+
+    connection = Connection(Options("127.0.0.1", broker.port))
+    connection.on_connect(fail_once)
+    connection.start()
+    eventually(lambda: complaints(caplog))
+    eventually(lambda: connection.connected)
+    connection.stop(5)
+    assert "this process may open no more files" in complaints(caplog)[0]
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize(
